@@ -1,0 +1,121 @@
+"""Find the command, parse its flags, run it, and turn errors into exit codes."""
+
+from __future__ import annotations
+
+import ast
+import importlib
+import inspect
+import pkgutil
+import signal
+import sys
+import traceback
+from pathlib import Path
+from typing import Any
+
+from medgraft.errors import CheckRefusedError, MedgraftError
+from medgraft.registry import unknown_name
+
+DONE, BUG, WRONG_CALL, REFUSED, INTERRUPTED = 0, 1, 2, 3, 130
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run one command and return its exit code.
+
+    0 done; 1 our bug; 2 wrong call or bad input; 3 a check refused; 130 stopped by Ctrl-C.
+    """
+    arguments = sys.argv[1:] if arguments is None else arguments
+    if hasattr(signal, "SIGPIPE"):
+        signal.signal(signal.SIGPIPE, signal.SIG_DFL)  # `medgraft list backbones | head`
+    try:
+        return _run(arguments)
+    except CheckRefusedError as error:
+        print(f"refused: {error}", file=sys.stderr)
+        return REFUSED
+    except MedgraftError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return WRONG_CALL
+    except KeyboardInterrupt:
+        print("stopped", file=sys.stderr)
+        return INTERRUPTED
+    except Exception:  # noqa: BLE001 (the last place where a bug can be told from bad input)
+        traceback.print_exc()
+        print("error: this is a bug in medgraft; the lines above say where.", file=sys.stderr)
+        return BUG
+
+
+def _run(arguments: list[str]) -> int:
+    if not arguments or arguments[0] in ("-h", "--help"):
+        print(_overview())
+        return DONE if arguments else WRONG_CALL
+    if arguments[0] == "--version":
+        from medgraft import __version__
+
+        print(__version__)
+        return DONE
+    name, *rest = arguments
+    if name not in commands():
+        raise unknown_name("command", name, commands())
+    module = importlib.import_module(f"medgraft.cli.{name.replace('-', '_')}")
+    kind = getattr(module, _class_name(name))
+    try:
+        command = _parse(kind, name, rest, module)
+    except SystemExit as stop:
+        return int(stop.code or 0)
+    command.run()
+    return DONE
+
+
+def _parse(kind: type, name: str, arguments: list[str], module: Any) -> Any:
+    import tyro
+
+    defaults = module.defaults(arguments) if hasattr(module, "defaults") else {}
+    return tyro.cli(
+        kind,
+        args=arguments,
+        prog=f"medgraft {name}",
+        description=inspect.cleandoc(kind.__doc__ or ""),
+        config=(tyro.conf.OmitArgPrefixes, tyro.conf.FlagCreatePairsOff),
+        **defaults,
+    )
+
+
+def commands() -> list[str]:
+    """Names of all commands, from the files beside this one."""
+    folder = Path(__file__).parent
+    names = (module.name for module in pkgutil.iter_modules([str(folder)]))
+    return sorted(name.replace("_", "-") for name in names if not name.startswith("_"))
+
+
+def _class_name(command: str) -> str:
+    return "".join(part.capitalize() for part in command.split("-"))
+
+
+def summary(command: str) -> str:
+    """First line of a command's docstring, read without importing it."""
+    file = Path(__file__).parent / f"{command.replace('-', '_')}.py"
+    for node in ast.parse(file.read_text(encoding="utf-8")).body:
+        if isinstance(node, ast.ClassDef) and node.name == _class_name(command):
+            return (ast.get_docstring(node) or "").partition("\n")[0]
+    return ""
+
+
+def _overview() -> str:
+    width = max(map(len, commands()), default=0)
+    lines = [f"  {name:<{width}}  {summary(name)}" for name in commands()]
+    return "\n".join(
+        [
+            "usage: medgraft COMMAND [OPTIONS]",
+            "",
+            "Turns an archive of medical images with few labels into a diagnosis model that its",
+            "makers can defend.",
+            "",
+            "commands:",
+            *lines,
+            "",
+            "medgraft COMMAND --help says more, with an example.",
+        ]
+    )
+
+
+if __name__ == "__main__":
+    sys.exit(main())

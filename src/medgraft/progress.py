@@ -1,0 +1,44 @@
+"""Progress with time left, for whatever takes longer than two seconds."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable, Iterator
+from typing import Any, Protocol, TypeVar
+
+Item = TypeVar("Item")
+
+
+class Bar(Protocol):
+    """What a running task may tell its bar."""
+
+    def update(self, n: float | None = 1) -> Any: ...  # noqa: D102
+    def set_postfix_str(self, s: str = "", refresh: bool = True) -> None: ...  # noqa: D102, FBT001, FBT002
+    def close(self) -> None: ...  # noqa: D102
+
+
+def track(
+    items: Iterable[Item], *, total: int | None = None, what: str, unit: str = "image"
+) -> Iterator[Item]:
+    """Pass `items` through, drawing a bar on standard error after two seconds."""
+    from tqdm import tqdm
+
+    return iter(
+        tqdm(items, total=total, desc=what, unit=unit, delay=2, file=sys.stderr, dynamic_ncols=True)
+    )
+
+
+def bar(*, total: int, what: str, unit: str = "image", start: int = 0) -> Bar:
+    """A bar that the caller moves; close it when done."""
+    from tqdm import tqdm
+
+    moved: Bar = tqdm(
+        total=total,
+        desc=what,
+        unit=unit,
+        delay=2,
+        initial=start,
+        file=sys.stderr,
+        dynamic_ncols=True,
+    )
+    return moved
