@@ -1,1 +1,47 @@
-"""."""
+"""Judge predictions: metrics, intervals, thresholds, curves. Needs numpy only."""
+
+from medgraft.evaluate.confusion import confusion
+from medgraft.evaluate.curves import (
+    CalibrationCurve,
+    PrecisionRecallCurve,
+    RocCurve,
+    calibration,
+    precision_recall,
+    roc,
+)
+from medgraft.evaluate.evaluation import choose_thresholds, evaluate
+from medgraft.evaluate.metrics.accuracy import accuracy
+from medgraft.evaluate.metrics.auroc import auroc
+from medgraft.evaluate.metrics.average_precision import average_precision
+from medgraft.evaluate.metrics.brier import brier
+from medgraft.evaluate.metrics.ece import calibration_error, ece
+from medgraft.evaluate.metrics.f_beta import f05, f1, f2
+from medgraft.evaluate.metrics.precision import precision
+from medgraft.evaluate.metrics.recall import recall
+from medgraft.evaluate.metrics.specificity import specificity
+from medgraft.evaluate.threshold import choose_threshold
+
+__all__ = [
+    "CalibrationCurve",
+    "PrecisionRecallCurve",
+    "RocCurve",
+    "accuracy",
+    "auroc",
+    "average_precision",
+    "brier",
+    "calibration",
+    "calibration_error",
+    "choose_threshold",
+    "choose_thresholds",
+    "confusion",
+    "ece",
+    "evaluate",
+    "f05",
+    "f1",
+    "f2",
+    "precision",
+    "precision_recall",
+    "recall",
+    "roc",
+    "specificity",
+]

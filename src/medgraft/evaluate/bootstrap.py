@@ -1,0 +1,179 @@
+"""Intervals from resampled patients.
+
+The patients are drawn with replacement, as many as there are; a drawn patient brings all of
+its rows. Images of one patient resemble each other, so drawing images would give intervals
+that are too narrow.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import Literal
+
+import numpy as np
+
+from medgraft.errors import ArgumentError
+from medgraft.evaluate.check import Floats
+from medgraft.evaluate.metrics import Metric
+from medgraft.evaluate.sample import Cases, Sample
+from medgraft.seeds import generator
+
+DRAW = 4  # replicates per generator: fixed, so that how the work is cut changes no number
+CHUNK = 2**18  # weights per array: what stays in a processor's cache
+WORKERS = 8  # at most; beyond that memory is the limit
+
+Rule = Literal["linear", "order"]
+Task = tuple[Cases, Sequence[Metric]]
+
+
+def draw(units: int, replicates: int, seed: int, *, first: int = 0) -> Floats:
+    """How often each replicate draws each unit, shape (replicates, units); rows sum to `units`.
+
+    Args:
+        units: How many patients (or images) there are.
+        replicates: How many replicates, a multiple of 4 except at the end.
+        seed: The same seed and number of units give the same draws, in every process.
+        first: Number of the first replicate, a multiple of 4.
+
+    Examples:
+        >>> draw(3, 2, seed=0).sum(axis=1)
+        array([3., 3.])
+    """
+    blocks = range(first // DRAW, -(-(first + replicates) // DRAW))
+    counts = np.concatenate([_block(units, seed, block) for block in blocks])
+    return counts[:replicates]
+
+
+def _block(units: int, seed: int, block: int) -> Floats:
+    drawn = generator(seed, "bootstrap", block).integers(0, units, size=(DRAW, units))
+    drawn += units * np.arange(DRAW)[:, None]
+    return np.bincount(drawn.ravel(), minlength=DRAW * units).reshape(DRAW, units).astype(float)
+
+
+def replicate(tasks: Sequence[Task], *, replicates: int, seed: int) -> list[list[Floats]]:
+    """Every metric of every task in every replicate; all tasks see the same draws.
+
+    Args:
+        tasks: Rows of one label each, of the same patients, and the metrics wanted of them.
+        replicates: How many.
+        seed: Of the draws.
+
+    Returns:
+        For each task and each of its metrics the values, shape (replicates,), NaN where the
+        metric is undefined in that replicate.
+
+    Raises:
+        ArgumentError: If `replicates` is negative.
+    """
+    if replicates < 0:
+        raise ArgumentError(f"replicates must not be negative, got {replicates}")
+    units = tasks[0][0].units
+    step = _step([cases for cases, _ in tasks])
+
+    def part(first: int) -> list[list[Floats]]:
+        counts = draw(units, min(step, replicates - first), seed, first=first)
+        return [values(Sample(cases, counts), wanted) for cases, wanted in tasks]
+
+    for cases, _ in tasks:
+        _ = cases.ranking  # sorted once, before the threads ask for it
+    with ThreadPoolExecutor(_workers()) as pool:
+        parts = list(pool.map(part, range(0, replicates, step)))
+    return [
+        [_joined([p[task][number] for p in parts]) for number in range(len(wanted))]
+        for task, (_, wanted) in enumerate(tasks)
+    ]
+
+
+def resample(
+    cases: Cases, statistic: Callable[[Sample], Floats], *, replicates: int, seed: int
+) -> Floats:
+    """Any statistic of one label in every replicate, for those that are more than a number.
+
+    Args:
+        cases: The rows.
+        statistic: From a sample of R replicates to R rows of numbers, shape (R, ...).
+        replicates: How many.
+        seed: Of the draws; the same draws as `replicate` makes.
+
+    Returns:
+        Shape (replicates, ...).
+    """
+    step = _step([cases])
+    return np.concatenate(
+        [
+            statistic(
+                Sample(cases, draw(cases.units, min(step, replicates - first), seed, first=first))
+            )
+            for first in range(0, replicates, step)
+        ]
+    )
+
+
+def _step(all_cases: Sequence[Cases]) -> int:
+    widest = max(max(cases.units, len(cases.truth)) for cases in all_cases)
+    return max(DRAW, CHUNK // widest // DRAW * DRAW)
+
+
+def values(sample: Sample, wanted: Sequence[Metric]) -> list[Floats]:
+    """The metrics of one sample, each of shape (R,)."""
+    return [metric.formula(sample) for metric in wanted]
+
+
+def once(cases: Cases) -> Sample:
+    """The sample in which every row counts once."""
+    return Sample(cases, np.ones((1, cases.units)))
+
+
+def _joined(parts: list[Floats]) -> Floats:
+    return np.concatenate(parts) if parts else np.empty(0)
+
+
+def _workers() -> int:
+    return max(
+        1,
+        min(
+            WORKERS,
+            len(os.sched_getaffinity(0))
+            if hasattr(os, "sched_getaffinity")
+            else os.cpu_count() or 1,
+        ),
+    )
+
+
+def interval(
+    replicates: Floats, *, confidence: float = 0.95, rule: Rule = "linear"
+) -> tuple[float, float]:
+    """The percentile interval of the defined replicates.
+
+    Args:
+        replicates: Values, shape (R,); NaN marks an undefined one, which is skipped.
+        confidence: Share of replicates inside, such as 0.95.
+        rule: "linear" interpolates between neighbours, as numpy does; "order" takes the
+            values number ``int(tail * R)`` and ``int((1 - tail) * R)`` of the sorted
+            replicates, counted from 1, as the published architecture studies do.
+
+    Raises:
+        ArgumentError: If no replicate is defined, or `confidence` is not in (0, 1).
+
+    Examples:
+        >>> interval(np.arange(1000.0), rule="order")
+        (24.0, 974.0)
+        >>> interval(np.arange(0.0, 5.0), confidence=0.5)
+        (1.0, 3.0)
+    """
+    if not 0 < confidence < 1:
+        raise ArgumentError(f"confidence must be in (0, 1), got {confidence}")
+    defined = np.sort(replicates[~np.isnan(replicates)])
+    if not len(defined):
+        raise ArgumentError("an interval needs at least one defined replicate, got none")
+    tail = (1 - confidence) / 2
+    if rule == "linear":
+        low, high = np.quantile(defined, [tail, 1 - tail])
+        return float(low), float(high)
+    # Rounded first: 0.975 * 1000 must be 975, whatever the last bit of (1 - 0.95) / 2.
+    last = len(defined) - 1
+    ends = [int(round(share * len(defined), 9)) - 1 for share in (tail, 1 - tail)]
+    low, high = (defined[min(max(end, 0), last)] for end in ends)
+    return float(low), float(high)
