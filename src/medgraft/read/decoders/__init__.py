@@ -1,0 +1,21 @@
+"""Decoders that pydicom lacks, as plug-ins of pydicom.
+
+A plug-in is a module with ``is_available(uid)``, a table ``DECODER_DEPENDENCIES`` and a function
+from the bytes of one frame to its pixels.
+"""
+
+from __future__ import annotations
+
+import functools
+import importlib
+
+
+@functools.cache
+def install() -> None:
+    """Tell pydicom of our decoders, once per process."""
+    from pydicom.pixels import get_decoder
+
+    for module in ("jpeg", "packed_rle"):
+        path = f"{__name__}.{module}"
+        for uid in importlib.import_module(path).DECODER_DEPENDENCIES:
+            get_decoder(uid).add_plugin(f"medgraft.{module}", (path, "decode_frame"))

@@ -1,0 +1,1 @@
+"""How DICOM becomes a scan: loading, pixels, values, place, series; pydicom does the decoding."""

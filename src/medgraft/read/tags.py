@@ -1,0 +1,31 @@
+"""Whose image it is, and which: what a file says about itself without its pixels."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Identity:
+    """What the tags of one image say; None where they say nothing.
+
+    Attributes:
+        patient_id: Name of the patient within the archive.
+        study_id: Name of the examination (DICOM Study Instance UID).
+        series_id: Name of the series (DICOM Series Instance UID).
+        view: Projection, such as "PA", "LL", "CC", "MLO".
+        laterality: "L", "R" or "B".
+        modality: DICOM code, such as "CT", "MR", "CR", "MG".
+        position: Centre of the first pixel in millimetres, DICOM's own frame (x to the left,
+            y to the back, z to the head).
+        instance: Number of the image within its series.
+    """
+
+    patient_id: str | None = None
+    study_id: str | None = None
+    series_id: str | None = None
+    view: str | None = None
+    laterality: str | None = None
+    modality: str | None = None
+    position: tuple[float, float, float] | None = None
+    instance: int | None = None
