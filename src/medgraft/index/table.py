@@ -19,7 +19,7 @@ from medgraft.files import replacing, write_text
 
 PARTS = ("train", "val", "test")
 
-IDENTITY = {  # what a layout may know of an image; all text
+IDENTITY: dict[str, Any] = {  # what a layout may know of an image; all text
     "patient_id": pl.String,
     "study_id": pl.String,
     "view": pl.String,
@@ -28,14 +28,14 @@ IDENTITY = {  # what a layout may know of an image; all text
     "group": pl.String,
     "mask_path": pl.String,
 }
-MEASURED = {  # what the one decoding pass found; null where it was skipped
+MEASURED: dict[str, Any] = {  # what the one decoding pass found; null where it was skipped
     "shape": pl.List(pl.Int64),
     "bits": pl.Int64,
     "low": pl.Float64,
     "high": pl.Float64,
     "phash": pl.UInt64,
 }
-COLUMNS = {
+COLUMNS: dict[str, Any] = {
     "image_id": pl.String,
     "path": pl.String,
     **IDENTITY,

@@ -1,1 +1,162 @@
-"""."""
+"""Layouts: how images, labels and patients are arranged in a folder.
+
+To add one, add a module to this folder that registers one function with `layout`. The
+function takes the folder and what the user `Asked`, and returns what it `Found`. Its contract
+is checked by ``tests/index/test_layouts.py``; `docs/how-to/add-a-layout.md` walks through it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+
+import polars as pl
+
+from medgraft.errors import ArgumentError, TableError
+from medgraft.index.paths import Reject
+from medgraft.registry import Registry
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What the user said about where things stand; None where nothing was said.
+
+    Attributes:
+        table: File with a row per image, relative to the source or to the current folder.
+        path: Column of `table` with the path of the image, or a pattern such as
+            ``png/{ref}.png`` in which column names stand in braces.
+        label: Columns that hold labels.
+        patient: Column with the patient.
+        group: Column with what must not cross a split: site, slide, video.
+        mask: Column with the path of a mask.
+        view: Column with the view.
+        study: Column with the study.
+        laterality: Column with the side.
+        split: Column that says train, val or test.
+    """
+
+    table: str | None = None
+    path: str | None = None
+    label: tuple[str, ...] = ()
+    patient: str | None = None
+    group: str | None = None
+    mask: str | None = None
+    view: str | None = None
+    study: str | None = None
+    laterality: str | None = None
+    split: str | None = None
+
+    def given(self) -> list[str]:
+        """Names of what was said."""
+        return [f.name for f in fields(self) if getattr(self, f.name)]
+
+
+@dataclass(frozen=True)
+class Found:
+    """What a layout found.
+
+    Attributes:
+        frame: One row per image: `path` relative to `root`, and any other columns of the
+            index that the layout knows, and its labels.
+        root: The folder that paths start from.
+        labels: Names of the label columns in `frame`.
+        rejects: What could not be used.
+        notes: Sentences for the user: what was ignored, what was assumed.
+    """
+
+    frame: pl.DataFrame
+    root: Path
+    labels: tuple[str, ...] = ()
+    rejects: list[Reject] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+
+
+Finder = Callable[[Path, Asked], Found]
+
+
+@dataclass(frozen=True)
+class Layout:
+    """A layout by name.
+
+    Attributes:
+        name: What the user calls it.
+        find: Finds images, labels and patients.
+        recognise: Says in one clause why a folder looks like this layout, or None. It must be
+            quick: it looks at names and first bytes only.
+        takes: Which fields of `Asked` it understands.
+        source: Who arranges files like this.
+    """
+
+    name: str
+    find: Finder
+    recognise: Callable[[Path], str | None]
+    takes: frozenset[str]
+    source: str
+
+
+layouts: Registry[Layout] = Registry("layout", __name__)
+
+
+def layout(
+    name: str,
+    *,
+    recognise: Callable[[Path], str | None],
+    source: str,
+    takes: frozenset[str] = frozenset(),
+) -> Callable[[Finder], Finder]:
+    """Register a layout under `name`."""
+
+    def register(find: Finder) -> Finder:
+        layouts.add(name, Layout(name, find, recognise, takes, source))
+        return find
+
+    return register
+
+
+def choose(name: str, source: Path, asked: Asked) -> tuple[Layout, str]:
+    """The layout to use, and why.
+
+    Args:
+        name: A layout, or "auto" to look which one fits.
+        source: The folder or file that holds the images.
+        asked: What the user said; naming a table chooses among the layouts that take one.
+
+    Raises:
+        UnknownNameError: If no layout is called `name`.
+        TableError: If "auto" fits none, or several.
+        ArgumentError: If the layout does not understand something that was asked.
+    """
+    if not source.exists():
+        raise TableError(
+            f"SOURCE must be a folder with images, but '{source}' does not exist."
+            " Check the spelling and the current folder."
+        )
+    part, why = _look(source, asked) if name == "auto" else (layouts.get(name), "as asked")
+    for wish in asked.given():
+        if wish not in part.takes:
+            able = [n for n in layouts.names() if wish in layouts.get(n).takes]
+            raise ArgumentError(
+                f"the layout {part.name!r} takes no --{wish}; it goes with --layout"
+                f" {' or '.join(able)}."
+            )
+    return part, why
+
+
+def _look(source: Path, asked: Asked) -> tuple[Layout, str]:
+    parts = [layouts.get(n) for n in layouts.names()]
+    if asked.table:
+        parts = [part for part in parts if "table" in part.takes]
+        if len(parts) == 1:
+            return parts[0], "a table was named"
+    fits = [(part, why) for part in parts if (why := part.recognise(source))]
+    if len(fits) == 1:
+        return fits[0]
+    if not fits:
+        raise TableError(
+            f"'{source}' must hold images in a layout that can be recognised, and none was:"
+            f" looked for {'; '.join(f'{p.name} ({p.source})' for p in parts)}."
+            " Say how they lie with --layout."
+        )
+    listed = "; ".join(f"--layout {part.name} ({why})" for part, why in fits)
+    raise TableError(f"'{source}' can be read in {len(fits)} ways. Choose one: {listed}.")

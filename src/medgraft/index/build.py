@@ -1,0 +1,164 @@
+"""Make an index: find the images, hash and decode each once, say what could not be used."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+
+from medgraft.errors import ArgumentError, TableError
+from medgraft.index.layouts import Asked, choose
+from medgraft.index.measure import TAGS, Job, measure
+from medgraft.index.paths import Reject, reject_table
+from medgraft.index.pool import spread
+from medgraft.index.table import MEASURED, Index
+
+CRASHED = ("its decoder crashed the process that read it", "Convert it with its own tools first.")
+
+
+@dataclass(frozen=True)
+class Built:
+    """A new index, and what the user should hear about it.
+
+    Attributes:
+        index: The index.
+        layout: Name of the layout.
+        why: Why this layout was taken.
+        notes: Sentences for the user.
+    """
+
+    index: Index
+    layout: str
+    why: str
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class _Gathered:
+    frame: pl.DataFrame
+    rejects: list[Reject] = field(default_factory=list)
+
+
+def build(
+    source: str | Path,
+    *,
+    layout: str = "auto",
+    asked: Asked = Asked(),  # noqa: B008 (frozen)
+    patient_from: str | None = None,
+    decode: bool = True,
+    workers: int | None = None,
+) -> Built:
+    """Index the images under `source`.
+
+    Each image is decoded once, in another process, so that a broken one costs its row only.
+    A script that calls this must guard its main part with ``if __name__ == "__main__":``.
+
+    Args:
+        source: Folder or archive with the images.
+        layout: A registered layout, or "auto" to see which one fits.
+        asked: Which columns hold what, for layouts with a table.
+        patient_from: A column, or a regular expression with a group ``(?P<patient>...)`` that
+            is searched in the path of each image.
+        decode: Whether to decode; without, damaged images are not found and `audit` cannot
+            tell constant or near-identical ones.
+        workers: Processes; None takes one per processor, 0 this process.
+
+    Raises:
+        TableError: If nothing can be used, or the layout cannot tell.
+        ArgumentError: If an option does not fit the layout.
+        UnknownNameError: If no such layout exists.
+    """
+    source = Path(source)
+    pattern, asked = _patient_rule(patient_from, asked)
+    part, why = choose(layout, source, asked)
+    found = part.find(source.absolute(), asked)
+    gathered = _with_patients(_Gathered(found.frame, found.rejects), pattern)
+    gathered = _measured(gathered, found.root, decode=decode, workers=workers)
+    if gathered.frame.is_empty():
+        raise TableError(_nothing_left(source, gathered.rejects))
+    known = "patient_id" in gathered.frame.columns and gathered.frame["patient_id"].count() > 0
+    index = Index(
+        frame=gathered.frame,
+        root=found.root,
+        labels=found.labels,
+        layout=part.name,
+        patients_known=known,
+        rejects=reject_table(gathered.rejects),
+    )
+    return Built(index, part.name, why, tuple(found.notes))
+
+
+def _patient_rule(rule: str | None, asked: Asked) -> tuple[re.Pattern[str] | None, Asked]:
+    if rule is None:
+        return None, asked
+    if asked.patient:
+        raise ArgumentError("--patient and --patient-from both name the patient; give one of them.")
+    if "(?P<" not in rule:
+        return None, replace(asked, patient=rule)
+    try:
+        pattern = re.compile(rule)
+    except re.error as error:
+        raise ArgumentError(
+            f"--patient-from must be a regular expression, got {rule!r}: {error}."
+        ) from error
+    if "patient" not in pattern.groupindex:
+        raise ArgumentError(f"--patient-from must have a group (?P<patient>...), got {rule!r}.")
+    return pattern, asked
+
+
+def _with_patients(gathered: _Gathered, pattern: re.Pattern[str] | None) -> _Gathered:
+    """The patient of each row from its path; rows in which the pattern finds none are rejects."""
+    if pattern is None:
+        return gathered
+    found = [pattern.search(path) for path in gathered.frame["path"]]
+    patients = [match["patient"] if match else None for match in found]
+    frame = gathered.frame.with_columns(pl.Series("patient_id", patients, dtype=pl.String))
+    reason = f"--patient-from finds no patient in its path ({pattern.pattern})"
+    lost = frame.filter(pl.col("patient_id").is_null())["path"]
+    rejects = [Reject(path, reason, "Widen the pattern or rename the file.") for path in lost]
+    return _Gathered(frame.filter(pl.col("patient_id").is_not_null()), gathered.rejects + rejects)
+
+
+def _measured(gathered: _Gathered, root: Path, *, decode: bool, workers: int | None) -> _Gathered:
+    """Each row with its hash and what decoding gave; unreadable ones become rejects."""
+    jobs = _jobs(gathered.frame["path"].to_list(), str(root), decode=decode)
+    rows, rejects = [], list(gathered.rejects)
+    for place, result in spread(measure, jobs, what="indexing", workers=workers):
+        if result is None:
+            rejects += [Reject(path, *CRASHED) for path in jobs[place].paths]
+        else:
+            rows += result.rows
+            rejects += result.rejects
+    text: dict[str, Any] = dict.fromkeys(("path", "image_id", *TAGS), pl.String)
+    schema = pl.Schema({**text, **MEASURED})
+    return _Gathered(_joined(gathered.frame, pl.DataFrame(rows, schema=schema)), rejects)
+
+
+def _joined(frame: pl.DataFrame, measured: pl.DataFrame) -> pl.DataFrame:
+    """What the layout said comes before what the file's tags say."""
+    both = frame.join(measured, on="path", how="inner", suffix=" of file", maintain_order="left")
+    twice = [name for name in TAGS if name in frame.columns]
+    filled = both.with_columns(pl.coalesce(name, f"{name} of file") for name in twice)
+    return filled.drop(f"{name} of file" for name in twice)
+
+
+def _jobs(paths: Sequence[str], root: str, *, decode: bool) -> list[Job]:
+    """A job per file; all members of one archive are one job."""
+    files: dict[str, list[str]] = {}
+    for path in paths:
+        archive = path.partition("#")[0]
+        key = archive if archive != path and archive.lower().endswith(".npz") else path
+        files.setdefault(key, []).append(path)
+    return [Job(root, tuple(members), decode) for members in files.values()]
+
+
+def _nothing_left(source: Path, rejects: list[Reject]) -> str:
+    first = f" The first: '{rejects[0].path}': {rejects[0].reason}." if rejects else ""
+    return (
+        f"'{source}' must hold at least one image that can be used; {len(rejects)} were found and"
+        f" none can.{first} Mend what it says, and index again."
+    )

@@ -1,0 +1,104 @@
+"""What makes two images the same, or nearly the same."""
+
+from __future__ import annotations
+
+import hashlib
+from functools import lru_cache
+from pathlib import Path
+
+import numpy as np
+
+from medgraft.files import sha256
+
+SIDE = {2: 32, 3: 16}  # the image is averaged down to this before the cosine transform
+KEPT = {2: 8, 3: 4}  # lowest frequencies per axis: 8 x 8 or 4 x 4 x 4, 64 bits either way
+BLOCK = 2048  # rows compared at a time: 2048 x 2048 hashes are 32 MiB
+
+
+def content_id(path: Path) -> str:
+    """SHA-256 of a file, or of the hashes of a folder's files whatever their names."""
+    if not path.is_dir():
+        return sha256(path)
+    parts = sorted(sha256(f) for f in path.iterdir() if f.is_file() and f.name[0] != ".")
+    return hashlib.sha256("".join(parts).encode()).hexdigest()
+
+
+def array_id(array: np.ndarray) -> str:
+    """SHA-256 of an array's values, shape and kind, for an image that is part of an archive."""
+    head = f"{array.dtype.str}{array.shape}".encode()
+    return hashlib.sha256(head + np.ascontiguousarray(array).tobytes()).hexdigest()
+
+
+def perceptual(array: np.ndarray) -> int | None:
+    """A 64-bit hash that changes little when an image is compressed, scaled or brightened.
+
+    The image is averaged down, transformed by a discrete cosine transform, and each of the
+    lowest 64 frequencies gives one bit: above the median or not. The number of bits in which
+    two images differ grows with how different they look. Turning or mirroring an image
+    changes its hash.
+
+    Args:
+        array: Shape (C, *spatial) with two or three spatial axes; channels are averaged.
+
+    Returns:
+        The hash; None for an image that is constant or holds NaN or infinity: it has no look.
+    """
+    grey = array.mean(axis=0, dtype=np.float32) if len(array) > 1 else array[0].astype(np.float32)
+    dims = grey.ndim
+    small = grey
+    for axis, size in enumerate(grey.shape):
+        weights = _cosines(size, SIDE[dims], KEPT[dims])
+        small = np.moveaxis(np.tensordot(weights, small, axes=(1, axis)), 0, axis)
+    waves = small.ravel()
+    spread = float(np.ptp(grey))
+    if not np.isfinite(spread) or spread == 0:
+        return None
+    bits = waves > np.median(waves[1:])
+    bits[0] = False  # the mean brightness says nothing about the look
+    return int.from_bytes(np.packbits(bits).tobytes(), "big")
+
+
+@lru_cache(maxsize=256)
+def _cosines(size: int, side: int, kept: int) -> np.ndarray:
+    """Averaging of `size` values to `side` and their lowest `kept` cosines, in one matrix."""
+    k = np.arange(kept)[:, None]
+    n = np.arange(side)[None]
+    dct = np.cos(np.pi * k * (2 * n + 1) / (2 * side))
+    weights: np.ndarray = (dct @ _averages(size, side)).astype(np.float32)
+    return weights
+
+
+def _averages(size: int, side: int) -> np.ndarray:
+    """Shape (side, size): each row averages the stretch of the image that falls into one cell."""
+    edges = np.linspace(0, size, side + 1)
+    low, high = edges[:-1, None], edges[1:, None]
+    pixel = np.arange(size)[None]
+    share = np.clip(np.minimum(high, pixel + 1) - np.maximum(low, pixel), 0, 1)
+    weights: np.ndarray = share / share.sum(axis=1, keepdims=True)
+    return weights
+
+
+def near_pairs(hashes: np.ndarray, distance: int) -> np.ndarray:
+    """All pairs whose perceptual hashes differ in at most `distance` bits.
+
+    Args:
+        hashes: Shape (N,), uint64.
+        distance: Bits, in [0, 64].
+
+    Returns:
+        Shape (M, 3), int64: row i, row j > i, bits in which they differ; sorted.
+
+    Examples:
+        >>> near_pairs(np.array([0b0000, 0b0111, 0b0001], dtype=np.uint64), 2)
+        array([[0, 2, 1],
+               [1, 2, 2]])
+    """
+    found = [np.empty((0, 3), dtype=np.int64)]
+    for i in range(0, len(hashes), BLOCK):
+        for j in range(i, len(hashes), BLOCK):
+            bits = np.bitwise_count(hashes[i : i + BLOCK, None] ^ hashes[None, j : j + BLOCK])
+            a, b = np.nonzero(bits <= distance)
+            pairs = np.stack([a + i, b + j, bits[a, b]], axis=1).astype(np.int64)
+            found.append(pairs[pairs[:, 0] < pairs[:, 1]])
+    pairs = np.concatenate(found)
+    return pairs[np.lexsort((pairs[:, 1], pairs[:, 0]))]

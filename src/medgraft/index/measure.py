@@ -1,0 +1,148 @@
+"""One decoding pass: what an image is, before anybody prepares it."""
+
+from __future__ import annotations
+
+import zipfile
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from medgraft.errors import ReadError
+from medgraft.index.hashing import array_id, content_id, perceptual
+from medgraft.index.paths import Reject
+from medgraft.read import Scan, identity, read
+
+TAGS = ("patient_id", "study_id", "view", "laterality", "modality")
+
+
+@dataclass(frozen=True)
+class Job:
+    """Images of one file to be measured together.
+
+    Attributes:
+        root: The folder that `paths` start from.
+        paths: One path, or all members that are wanted of one archive.
+        decode: Whether to decode, or only to hash the content.
+    """
+
+    root: str
+    paths: tuple[str, ...]
+    decode: bool = True
+
+
+@dataclass
+class Measured:
+    """What was found: one dictionary of columns per image, and what could not be read."""
+
+    rows: list[dict[str, Any]] = field(default_factory=list)
+    rejects: list[Reject] = field(default_factory=list)
+
+
+def measure(job: Job) -> Measured:
+    """Hash and decode the images of one job."""
+    found = Measured()
+    archive = Path(job.root, job.paths[0].partition("#")[0])
+    if "#" in job.paths[0] and archive.suffix.lower() == ".npz":
+        _measure_members(job, archive, found)
+        return found
+    for path in job.paths:
+        _measure_file(Path(job.root, path), path, found, decode=job.decode)
+    return found
+
+
+def _measure_file(file: Path, path: str, found: Measured, *, decode: bool) -> None:
+    try:
+        row = {
+            "path": path,
+            "image_id": content_id(
+                Path(str(file).partition("#")[0]) if not file.exists() else file
+            ),
+        }
+        if decode:
+            scan = read(file)
+            row |= describe(scan) | _tags(file, scan)
+    except ReadError as error:
+        found.rejects.append(Reject(path, error.reason, error.remedy))
+    except OSError as error:
+        found.rejects.append(
+            Reject(
+                path,
+                f"it cannot be opened: {error.strerror}",
+                "Check the file and its permissions.",
+            )
+        )
+    else:
+        found.rows.append(row)
+
+
+def _tags(file: Path, scan: Scan) -> dict[str, str]:
+    """Tags of a DICOM file; other formats name no modality and have none."""
+    if scan.modality is None:
+        return {}
+    said = identity(file)
+    return {name: value for name in TAGS if (value := getattr(said, name))}
+
+
+def _measure_members(job: Job, archive: Path, found: Measured) -> None:
+    """All wanted rows of an archive's arrays; each array is unpacked once."""
+    wanted: dict[str, list[tuple[str, int]]] = {}
+    for path in job.paths:
+        name, _, row = path.partition("#")[2].rpartition("/")
+        wanted.setdefault(name, []).append((path, int(row)))
+    for name, rows in wanted.items():
+        try:
+            with np.load(archive, allow_pickle=False) as arrays:
+                images = arrays[name]
+        except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
+            reason = f"its archive cannot be unpacked: {str(error).partition(chr(10))[0]}"
+            found.rejects += [Reject(path, reason, "Copy the archive again.") for path, _ in rows]
+            continue
+        _measure_rows(Path(job.root), rows, images, found, decode=job.decode)
+
+
+def _measure_rows(
+    root: Path, rows: list[tuple[str, int]], images: np.ndarray, found: Measured, *, decode: bool
+) -> None:
+    for path, number in rows:
+        if not 0 <= number < len(images):
+            reason = f"its array has {len(images)} rows, and no row {number}"
+            found.rejects.append(Reject(path, reason, "Correct the number."))
+            continue
+        row: dict[str, Any] = {"path": path, "image_id": array_id(images[number])}
+        if decode:
+            row |= describe(_member_scan(images[number], f"{root}/{path}"))
+        found.rows.append(row)
+
+
+def _member_scan(image: np.ndarray, source: str) -> Scan:
+    """As `read` does for one image of an archive: colour comes last in arrays of pictures."""
+    colour = image.ndim == 3 and image.shape[-1] in (3, 4)
+    array = np.moveaxis(image[..., :3], -1, 0) if colour else image[None]
+    whole = np.issubdtype(array.dtype, np.integer)
+    span = (float(np.iinfo(array.dtype).min), float(np.iinfo(array.dtype).max)) if whole else None
+    return Scan(array, source=source, value_range=span)
+
+
+def describe(scan: Scan) -> dict[str, Any]:
+    """The columns that decoding gives: shape, bits, low, high, phash.
+
+    `low` and `high` are the least and greatest value; NaN if the image holds a NaN.
+    """
+    low, high = float(scan.array.min()), float(scan.array.max())
+    return {
+        "shape": list(scan.array.shape),
+        "bits": _bits(scan),
+        "low": low,
+        "high": high,
+        "phash": None if low == high else perceptual(scan.array),
+    }
+
+
+def _bits(scan: Scan) -> int:
+    """Bits that the values of a file can fill: 12 of 16 in many films."""
+    if scan.value_range is None or not np.issubdtype(scan.array.dtype, np.integer):
+        return scan.array.dtype.itemsize * 8
+    low, high = scan.value_range
+    return int(high - low).bit_length()

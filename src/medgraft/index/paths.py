@@ -1,0 +1,227 @@
+"""Walking a folder of images, and keeping paths inside it."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import NamedTuple
+
+import polars as pl
+
+from medgraft.errors import TableError
+from medgraft.index.table import REJECTS
+
+IMAGES = frozenset(
+    [
+        ".dcm",
+        ".dicom",
+        ".ima",
+        ".nii",
+        ".nii.gz",
+        ".nrrd",
+        ".nhdr",
+        ".mha",
+        ".mhd",
+        ".png",
+        ".jpg",
+        ".jpeg",
+        ".jpe",
+        ".bmp",
+        ".gif",
+        ".pgm",
+        ".ppm",
+        ".pnm",
+        ".tif",
+        ".tiff",
+        ".npy",
+        ".npz",
+        ".img",
+        ".jp2",
+        ".j2k",
+        ".webp",
+        ".mgh",
+        ".mgz",
+        ".mnc",
+    ]
+)
+TABLES = frozenset([".csv", ".tsv", ".parquet"])
+NO_IMAGES = TABLES | frozenset(  # seen beside images everywhere; they are counted, not rejected
+    [
+        ".txt",
+        ".md",
+        ".rst",
+        ".json",
+        ".jsonl",
+        ".xml",
+        ".html",
+        ".htm",
+        ".pdf",
+        ".doc",
+        ".docx",
+        ".xls",
+        ".xlsx",
+        ".yaml",
+        ".yml",
+        ".log",
+        ".py",
+        ".ipynb",
+        ".m",
+        ".r",
+        ".sh",
+        ".zip",
+        ".tar",
+        ".gz",
+        ".tgz",
+        ".7z",
+        ".rar",
+        ".db",
+        ".ini",
+        ".bib",
+        ".sql",
+        ".sha256",
+        ".md5",
+        ".lnk",
+        ".raw",
+        ".zraw",
+        ".raw.gz",
+        ".hdr",
+    ]
+)
+NO_IMAGE_NAMES = frozenset(["DICOMDIR", "LICENSE", "LICENCE", "README", "Thumbs.db", "desktop.ini"])
+
+
+class Reject(NamedTuple):
+    """Something that could not be used: where, why, and what the user can do."""
+
+    path: str
+    reason: str
+    remedy: str
+
+
+def reject_table(rejects: Iterable[Reject]) -> pl.DataFrame:
+    """Rejects as the table that an index keeps."""
+    return pl.DataFrame(list(rejects), schema=REJECTS, orient="row")
+
+
+@dataclass(frozen=True)
+class Walk:
+    """What lies in a folder.
+
+    Attributes:
+        files: Paths of files that may be images, relative, with forward slashes, sorted.
+        rejects: What cannot be named or entered.
+        ignored: Files whose suffix says that they are no images, such as texts and tables.
+    """
+
+    files: list[str]
+    rejects: list[Reject]
+    ignored: list[str]
+
+
+def walk(root: Path) -> Walk:
+    """Every file under `root`, hidden ones left out.
+
+    Links to folders are followed, but no folder is entered twice, so a link to a parent ends
+    there; a folder that is also reached by a link keeps its own name.
+
+    Raises:
+        TableError: If `root` is no folder that can be read.
+    """
+    if not root.is_dir():
+        raise TableError(f"SOURCE must be a folder that can be read, but '{root}' is not.")
+    found = Walk([], [], [])
+    seen: set[tuple[int, int]] = set()
+    folders, links = [""], list[str]()
+    while folders or links:
+        folder = folders.pop() if folders else links.pop(0)
+        try:
+            status = os.stat(root / folder)
+            if (status.st_dev, status.st_ino) in seen:
+                continue
+            seen.add((status.st_dev, status.st_ino))
+            with os.scandir(root / folder) as entries:
+                for entry in sorted(entries, key=lambda e: e.name):
+                    _sort_in(entry, f"{folder}/{entry.name}".lstrip("/"), found, folders, links)
+        except OSError as error:
+            found.rejects.append(
+                Reject(printable(folder), f"cannot be entered: {error.strerror}", "Allow reading.")
+            )
+    found.files.sort()
+    return found
+
+
+def _sort_in(
+    entry: os.DirEntry[str], path: str, found: Walk, folders: list[str], links: list[str]
+) -> None:
+    if entry.name.startswith("."):
+        return
+    if entry.is_dir():
+        (links if entry.is_symlink() else folders).append(path)
+    elif entry.name in NO_IMAGE_NAMES or suffix(entry.name) in NO_IMAGES:
+        found.ignored.append(path)
+    elif not entry.is_file():
+        what = "a link to nothing" if entry.is_symlink() else "no regular file"
+        found.rejects.append(
+            Reject(printable(path), f"it is {what}", "Remove it or mend the link.")
+        )
+    elif printable(path) != path:
+        found.rejects.append(
+            Reject(printable(path), "its name is not valid UTF-8", "Rename the file.")
+        )
+    else:
+        found.files.append(path)
+
+
+def printable(path: str) -> str:
+    r"""A path that can be written into any table: bytes that are no UTF-8 become ``\xff``.
+
+    Examples:
+        >>> printable("ward/caf\udce9.png")
+        'ward/caf\\xe9.png'
+    """
+    return path.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
+
+
+def suffix(name: str) -> str:
+    """The suffix of a file name in lower case, ``.nii.gz`` counting as one.
+
+    Examples:
+        >>> suffix("A.NII.GZ"), suffix("b.v2.png"), suffix("IM0001")
+        ('.nii.gz', '.png', '')
+    """
+    parts = PurePosixPath(name.lower()).suffixes
+    joined = "".join(parts[-2:])
+    return joined if joined in IMAGES else "".join(parts[-1:])
+
+
+def is_dicom(path: Path) -> bool:
+    """Whether a file carries the mark of DICOM after its preamble."""
+    try:
+        with path.open("rb") as handle:
+            return handle.read(132)[128:] == b"DICM"
+    except OSError:
+        return False
+
+
+def looks_like_image(path: Path) -> bool:
+    """Whether a file's name or first bytes promise an image; nothing is decoded."""
+    return suffix(path.name) in IMAGES or (suffix(path.name) not in NO_IMAGES and is_dicom(path))
+
+
+def relative(root: Path, text: str) -> str | None:
+    """A path from a table as a path relative to `root`; None if it leads outside.
+
+    Examples:
+        >>> relative(Path("/data"), "./a//b.png"), relative(Path("/data"), "/data/c.png")
+        ('a/b.png', 'c.png')
+        >>> relative(Path("/data"), "../c.png") is None
+        True
+    """
+    if os.path.isabs(text):
+        text = os.path.relpath(text, root)
+    inside = PurePosixPath(text)
+    if inside.is_absolute() or ".." in inside.parts or not inside.parts:
+        return None
+    return str(inside)
