@@ -1,0 +1,246 @@
+"""The array store: every image of an index, prepared once and kept.
+
+It lies in a cache folder and is shared by all indexes and runs that prepare the same files in
+the same way. Deleting the folder costs time and nothing else.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+import polars as pl
+
+from medgraft.errors import ArgumentError, StoreError, TableError
+from medgraft.index import Index
+from medgraft.prepare.build import DeeperError, Wanted
+from medgraft.prepare.depth import DTYPES
+from medgraft.prepare.pipeline import canonical, pipeline
+from medgraft.prepare.pool import available_memory_bytes
+from medgraft.prepare.steps import Step
+from medgraft.prepare.upkeep import Held, complete, used_bits
+
+REJECTS = {"path": pl.String, "reason": pl.String, "remedy": pl.String}
+MEMORY_SHARE = 0.5  # of the memory that is free; the rest is for the network
+
+
+@dataclass(frozen=True, eq=False)
+class Store:
+    """Prepared images, by row.
+
+    Attributes:
+        rows: int64 (N,), for each row of the index its row in the store, or -1 if it was
+            rejected. Byte-identical images share a row.
+        rejects: Rows of the index that could not be prepared: path, reason, remedy.
+        shape: Shape of one image, (C, *S).
+        dtype: uint8 or uint16.
+        scale: 255 or 65535: the stored number of a value of 1.0.
+        steps: The steps with every option spelled out.
+        folder: Where the shards lie.
+        notes: What the user should know, as sentences, such as damage that was repaired.
+        array: All images, (rows, C, *S), if they fit in the memory allowed; else None.
+    """
+
+    rows: np.ndarray
+    rejects: pl.DataFrame
+    shape: tuple[int, ...]
+    dtype: np.dtype
+    scale: int
+    steps: tuple[str, ...]
+    folder: Path
+    notes: tuple[str, ...]
+    array: np.ndarray | None
+    _shards: tuple[np.ndarray, ...]
+    _places: np.ndarray  # (rows, 2): number of the shard, place in it
+
+    def __len__(self) -> int:
+        """Number of distinct images."""
+        return len(self._places)
+
+    @classmethod
+    def open(
+        cls,
+        index: Index,
+        specs: Sequence[str],
+        *,
+        cache: str | Path | None = None,
+        bits: Literal[8, 16] | None = None,
+        workers: int | None = None,
+        memory_bytes: int | None = None,
+    ) -> Store:
+        """Open the store of an index, preparing what it lacks.
+
+        Args:
+            index: Its `image_id`, `path` and `bits` are used.
+            specs: Preparation steps, such as ``["intensity", "resize:side=64"]``.
+            cache: Folder of all stores; by default $MEDGRAFT_CACHE or ~/.cache/medgraft.
+            bits: Depth of the numbers kept; None takes 8 if no file has more, else 16.
+            workers: Processes that decode; None takes one per core, 0 works in this process,
+                where a decoder that crashes takes everything with it.
+            memory_bytes: Keep the images in memory if they are no larger; None takes half of
+                the memory that is free.
+
+        Raises:
+            ArgumentError: If a step is wrong, or the images come out in different sizes.
+            TableError: If the index has no rows.
+            StoreError: If no image could be prepared, or the cache cannot be written.
+        """
+        if bits not in (None, 8, 16):
+            raise ArgumentError(f"bits must be 8 or 16, or left out, got {bits!r}")
+        if workers is not None and workers < 0:
+            raise ArgumentError(f"workers must not be negative, got {workers}")
+        if index.frame.height == 0:
+            raise TableError("the index must have at least one image, and has none.")
+        home = default_cache() if cache is None else Path(cache)
+        return _open(index, pipeline(specs), home, bits, workers, memory_bytes)
+
+    def gather(self, rows: np.ndarray) -> np.ndarray:
+        """Copy images out of the store.
+
+        Args:
+            rows: Rows of the store, shape (B,), as `rows` gives them; none negative.
+
+        Returns:
+            (B, C, *S) of `dtype`, in the order asked for; divide by `scale` for [0, 1].
+
+        Raises:
+            ArgumentError: If a row is negative, which stands for a rejected image, or too large.
+        """
+        rows = np.asarray(rows, dtype=np.int64)
+        if rows.size and (rows.min() < 0 or rows.max() >= len(self)):
+            raise ArgumentError(
+                f"rows must be from 0 to {len(self) - 1}, got {int(rows.min())} to"
+                f" {int(rows.max())}. Leave out images whose row is -1: they were rejected."
+            )
+        if self.array is not None:
+            return self.array.take(rows, axis=0)
+        return self._from_disk(rows)
+
+    def _from_disk(self, rows: np.ndarray) -> np.ndarray:
+        result = np.empty((len(rows), *self.shape), self.dtype)
+        places = self._places[rows]
+        for number in np.unique(places[:, 0]):
+            here = np.flatnonzero(places[:, 0] == number)
+            result[here] = self._shards[number][places[here, 1]]
+        return result
+
+
+def default_cache() -> Path:
+    """$MEDGRAFT_CACHE, or ~/.cache/medgraft."""
+    return Path(os.environ.get("MEDGRAFT_CACHE") or "~/.cache/medgraft").expanduser()
+
+
+def _open(
+    index: Index,
+    chain: tuple[Step, ...],
+    cache: Path,
+    bits: Literal[8, 16] | None,
+    workers: int | None,
+    memory_bytes: int | None,
+) -> Store:
+    wanted = _wanted(index)
+    home = cache / "store"
+    known = bits or _declared_bits(index)
+    try:
+        # Without a word on bits, 8 will do until a file turns up that has more.
+        begin = known or used_bits(home, chain, wanted)
+        deepest = 8 if known is None and begin == 8 else None
+        held = complete(home, chain, wanted, bits=begin, deepest=deepest, workers=workers)
+    except DeeperError:
+        held = complete(home, chain, wanted, bits=16, deepest=None, workers=workers)
+    return _assembled(index, wanted, held, chain, memory_bytes)
+
+
+def _wanted(index: Index) -> list[Wanted]:
+    """Key and file of each row; an image inside a file is known by the file and its place."""
+    pairs = zip(index.frame["image_id"], index.frame["path"], strict=True)
+    return [
+        Wanted(f"{image}#{path.partition('#')[2]}" if "#" in path else image, index.file(path))
+        for image, path in pairs
+    ]
+
+
+def _declared_bits(index: Index) -> Literal[8, 16] | None:
+    """8 or 16 as the index has it; None where it does not know enough to say."""
+    bits = index.frame["bits"].to_list()
+    if any(b is not None and b > 8 for b in bits):
+        return 16
+    return None if None in bits else 8
+
+
+def _assembled(
+    index: Index,
+    wanted: Sequence[Wanted],
+    held: Held,
+    chain: Sequence[Step],
+    memory_bytes: int | None,
+) -> Store:
+    shape, strange = _one_shape(held, wanted)
+    rejects = held.rejects | strange
+    keys = [key for key in dict.fromkeys(one.key for one in wanted) if key not in rejects]
+    table = _rejects(index, wanted, rejects)
+    if not keys:
+        first = table.row(0, named=True)
+        raise StoreError(
+            f"at least one image must be usable, but all {table.height} in '{index.root}' were"
+            f" rejected; '{first['path']}': {first['reason']}. {first['remedy']}"
+        )
+    row_of = {key: row for row, key in enumerate(keys)}
+    places = np.array([held.places[key] for key in keys], dtype=np.int64)
+    dtype = DTYPES[held.bits]
+    size = len(keys) * dtype.itemsize * math.prod(shape)
+    limit = MEMORY_SHARE * available_memory_bytes() if memory_bytes is None else memory_bytes
+    store = Store(
+        rows=np.array([row_of.get(one.key, -1) for one in wanted], dtype=np.int64),
+        rejects=table,
+        shape=shape,
+        dtype=dtype,
+        scale=2**held.bits - 1,
+        steps=tuple(canonical(chain)),
+        folder=held.folder,
+        notes=held.notes,
+        array=None,
+        _shards=tuple(shard.images() for shard in held.shards),
+        _places=places,
+    )
+    if size > limit:
+        return store
+    return replace(store, array=store.gather(np.arange(len(keys))), _shards=())
+
+
+def _one_shape(
+    held: Held, wanted: Sequence[Wanted]
+) -> tuple[tuple[int, ...], dict[str, tuple[str, str]]]:
+    """The shape of most images, and the rejects among those with more or fewer axes.
+
+    Images with the same number of axes have the same shape already: `complete` saw to it.
+    """
+    axes = {key: len(held.shards[shard].shape) - 1 for key, (shard, _) in held.places.items()}
+    if not axes:
+        return (), {}
+    usual = Counter(axes[one.key] for one in wanted if one.key in axes).most_common(1)[0][0]
+    shape = next(shard.shape for shard in held.shards if len(shard.shape) - 1 == usual)
+    remedy = "Index pictures and volumes apart."
+    return shape, {
+        key: (f"it has {count} spatial axes, and most images have {usual}", remedy)
+        for key, count in axes.items()
+        if count != usual
+    }
+
+
+def _rejects(
+    index: Index, wanted: Sequence[Wanted], rejects: dict[str, tuple[str, str]]
+) -> pl.DataFrame:
+    """One line per row of the index that is not in the store."""
+    lines = [
+        (path, *rejects[one.key])
+        for path, one in zip(index.frame["path"], wanted, strict=True)
+        if one.key in rejects
+    ]
+    return pl.DataFrame(lines, schema=REJECTS, orient="row")
