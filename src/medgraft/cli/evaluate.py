@@ -1,0 +1,304 @@
+"""The command `medgraft evaluate`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import tyro
+
+if TYPE_CHECKING:
+    from medgraft.evaluate.table import Predictions
+    from medgraft.runs import RunFolder
+
+
+@dataclass(frozen=True)
+class Evaluate:
+    """Judge predictions: metrics with intervals from resampled patients.
+
+    TARGET is a run folder, or a table (csv, tsv, parquet) of predictions of any tool. A run is
+    judged at thresholds chosen on its validation rows. A table needs --label, --probability
+    and --out; one label column with several probability columns is a choice between classes,
+    equal numbers of both are independent labels.
+
+    Example:
+        medgraft evaluate runs/kermany --split test
+        medgraft evaluate table.csv --label y --probability p --patient patient_id --out judged
+        medgraft evaluate table.csv --label diagnosis --probability p_A,p_B,p_C --out judged
+    """
+
+    target: Annotated[Path, tyro.conf.Positional]
+    """Run folder, or table of predictions."""
+    label: tuple[str, ...] = ()
+    """Columns of the truth in a table, apart by spaces or commas."""
+    probability: tuple[str, ...] = ()
+    """Columns of the probabilities in a table, apart by spaces or commas."""
+    patient: str | None = None
+    """Column of the patient in a table; without it images are resampled, and intervals too narrow."""
+    classes: tuple[str, ...] = ()
+    """Names of the classes, where the probability columns do not tell them."""
+    positive: str | None = None
+    """Of two classes, the one that recall and precision speak of."""
+    split: str = "test"
+    """Which rows of a run to judge."""
+    threshold: str | None = None
+    """A number, youden, sensitivity:0.9 or specificity:0.9. Default: youden on the validation
+    rows of a run, 0.5 for a table."""
+    replicates: int = 1000
+    """Bootstrap replicates."""
+    seed: int = 0
+    """Of the replicates."""
+    out: Path | None = None
+    """New folder for evaluation.json and the report; a run keeps them itself if not given."""
+
+    def run(self) -> None:
+        """Judge, print and save."""
+        from medgraft.errors import ArgumentError
+
+        if self.replicates < 0:
+            raise ArgumentError(f"--replicates must not be negative, got {self.replicates}")
+        if self.target.is_dir():
+            self._judge_run()
+        else:
+            self._judge_table()
+
+    def _judge_table(self) -> None:
+        from medgraft.errors import ArgumentError
+        from medgraft.evaluate.table import foreign, read_frame
+
+        frame = read_frame(self.target)
+        label = _columns(self.label, frame.columns)
+        probability = _columns(self.probability, frame.columns)
+        for flag, given in (
+            ("--label", label),
+            ("--probability", probability),
+            ("--out", self.out),
+        ):
+            if not given:
+                raise ArgumentError(
+                    f"a table needs --label, --probability and --out, but {flag} is missing."
+                    f" Columns: {', '.join(frame.columns)}."
+                )
+        predictions = foreign(
+            frame,
+            label=label,
+            probability=probability,
+            patient=self.patient,
+            classes=_columns(self.classes, ()),
+            positive=self.positive,
+        )
+        _refuse_one_class(predictions)
+        rule = self.threshold or "0.5"
+        thresholds, notes = _choose(predictions, rule)
+        if thresholds and _is_chosen(rule):
+            notes = [
+                f"The threshold was chosen by {rule} on the same rows that it is judged on:"
+                " accuracy, recall, precision, F and specificity are optimistic.",
+                *notes,
+            ]
+        found = self._evaluate(
+            predictions,
+            thresholds,
+            rule,
+            "the same rows" if _is_chosen(rule) else None,
+            None,
+            notes,
+        )
+        self._save_table(found, predictions)
+
+    def _save_table(self, found: dict[str, Any], predictions: Predictions) -> None:
+        from medgraft.files import new_folder, replacing, write_json
+        from medgraft.runs import RunFolder
+
+        folder = RunFolder(new_folder(self.out or Path()))
+        with replacing(folder.predictions) as temporary:
+            predictions.frame().write_parquet(temporary)
+        write_json(folder.evaluation, found)
+        _print(found)
+        _report(folder.path)
+
+    def _judge_run(self) -> None:
+        from medgraft.files import new_folder, write_json
+        from medgraft.runs import RunFolder
+
+        self._refuse_table_flags()
+        run = RunFolder.existing(self.target)
+        judged, chosen_on = self._parts(run)
+        rule = self.threshold or "youden"
+        thresholds, notes = _choose(chosen_on, rule)
+        found = self._evaluate(
+            judged, thresholds, rule, "val" if _is_chosen(rule) else None, self.split, notes
+        )
+        folder = run.path if self.out is None else new_folder(self.out)
+        write_json(folder / run.evaluation.name, found)
+        if self.out is not None:
+            import shutil
+
+            shutil.copyfile(run.predictions, folder / run.predictions.name)
+        _print(found)
+        _report(folder)
+
+    def _refuse_table_flags(self) -> None:
+        from medgraft.errors import ArgumentError
+
+        for flag in ("label", "probability", "patient", "classes"):
+            if getattr(self, flag):
+                raise ArgumentError(
+                    f"--{flag} is for tables, but '{self.target}' is a folder: a run knows its own columns."
+                )
+
+    def _parts(self, run: RunFolder) -> tuple[Predictions, Predictions]:
+        """The rows to judge, and the rows to choose the threshold on."""
+        import polars as pl
+
+        from medgraft.errors import TableError
+        from medgraft.evaluate.table import of_run, read_frame
+
+        recorded = _recorded(run)
+        positive = self.positive or recorded.get("positive")
+        frame = read_frame(run.predictions)
+        needed = [self.split]
+        if _is_chosen(self.threshold or "youden"):
+            needed.append("val")
+        parts = []
+        for name in (self.split, needed[-1]):
+            rows = frame.filter(pl.col("split") == name)
+            if rows.is_empty():
+                held = ", ".join(sorted(frame["split"].drop_nulls().unique().to_list()))
+                raise TableError(
+                    f"'{run.predictions}' must have rows of the split {name!r}, and has none."
+                    f" Splits: {held}. Choose --split, or give --threshold a number."
+                )
+            parts.append(of_run(rows, kind=recorded.get("kind"), positive=positive))
+        return parts[0], parts[1]
+
+    def _evaluate(
+        self,
+        predictions: Predictions,
+        thresholds: dict[str, float],
+        rule: str,
+        chosen_on: str | None,
+        split: str | None,
+        notes: list[str],
+    ) -> dict[str, Any]:
+        from medgraft.evaluate import evaluate
+
+        return evaluate(
+            predictions.truth,
+            predictions.probability,
+            names=predictions.names,
+            kind=predictions.kind,
+            patients=predictions.patients,
+            thresholds=thresholds,
+            threshold_rule=rule,
+            threshold_split=chosen_on,
+            split=split,
+            positive=predictions.positive,
+            replicates=self.replicates,
+            seed=self.seed,
+            notes=notes,
+        )
+
+
+def _columns(given: tuple[str, ...], known: Any) -> list[str]:
+    """Names apart by commas, unless one with a comma is itself a column."""
+    return [
+        name
+        for item in given
+        for name in ([item] if item in known else (part.strip() for part in item.split(",")))
+        if name
+    ]
+
+
+def _is_chosen(rule: str) -> bool:
+    from medgraft.evaluate.threshold import parse_rule
+
+    return parse_rule(rule)[0] != "fixed"
+
+
+def _choose(predictions: Predictions, rule: str) -> tuple[dict[str, float], list[str]]:
+    from medgraft.evaluate import choose_thresholds
+
+    return choose_thresholds(
+        predictions.truth,
+        predictions.probability,
+        names=predictions.names,
+        kind=predictions.kind,
+        rule=rule,
+        positive=predictions.positive,
+    )
+
+
+def _recorded(run: RunFolder) -> dict[str, Any]:
+    """What the run's own evaluation says of its labels; nothing where it has none."""
+    from medgraft.files import read_json
+
+    return dict(read_json(run.evaluation)) if run.evaluation.is_file() else {}
+
+
+def _refuse_one_class(predictions: Predictions) -> None:
+    """Refuse a table that can judge nothing."""
+    from medgraft.errors import UndefinedMetricError
+
+    both = ((predictions.truth == 1).any(axis=0) & (predictions.truth == 0).any(axis=0)).any()
+    if not both:
+        positives = int((predictions.truth == 1).any(axis=1).sum())
+        raise UndefinedMetricError(
+            f"the label must have both classes, but of {len(predictions.truth)} rows {positives} are"
+            " positive and the others negative, uncertain or blank. Check --label, or add rows."
+        )
+
+
+def _print(found: dict[str, Any]) -> None:
+    patients = f" of {found['n_patients']} patients" if found["n_patients"] else ""
+    print(
+        f"{found['n_images']} images{patients}; 95 % intervals from {found['replicates']}"
+        f" replicates by {found['unit']}, seed {found['seed']}"
+    )
+    print(f"\n{_about(found)}\n")
+    print(f"{'metric':<18} {'value':>7}   95 % interval")
+    for name, entry in found["metrics"].items():
+        print(f"{name:<18} {_line(entry)}")
+    if found["positive"] is None:
+        print(f"\n{'auroc of':<18} {'value':>7}   95 % interval")
+        for name, entries in found["classes"].items():
+            print(f"{name[:18]:<18} {_line(entries['auroc'])}")
+    left = {name: counts for name, counts in found["left_out"].items() if any(counts.values())}
+    for name, counts in left.items():
+        print(f"\nleft out of {name}: {counts['uncertain']} uncertain, {counts['blank']} blank")
+    if found["unit"] == "image":
+        print(
+            "\nPatients are not known: if some have several images, these intervals are too narrow."
+        )
+    for note in found["notes"]:
+        print(f"\n{note}")
+
+
+def _about(found: dict[str, Any]) -> str:
+    where = f", chosen on {found['threshold_split']}" if found["threshold_split"] else ""
+    at = found["threshold"]
+    if isinstance(at, dict):
+        return f"means over {len(at)} labels; thresholds by {found['threshold_rule']}{where}"
+    if at is None:
+        return f"means over {len(found['names'])} classes, decided by the highest probability"
+    return f"{found['positive']}, called at {at:.4g} or above ({found['threshold_rule']}{where})"
+
+
+def _line(entry: dict[str, Any]) -> str:
+    if entry["value"] is None:
+        return f"{'-':>7}   {entry['reason']}"
+    text = f"{entry['value']:>7.3f}"
+    if entry["low"] is not None:
+        text += f"   {entry['low']:.3f} to {entry['high']:.3f}"
+    if "undefined_replicates" in entry:
+        text += f"   ({entry['undefined_replicates']} replicates undefined)"
+    return text + (f"   {entry['reason']}" if "reason" in entry else "")
+
+
+def _report(folder: Path) -> None:
+    """Write the page, where this installation can."""
+    import importlib
+
+    write = getattr(importlib.import_module("medgraft.report"), "write_evaluation_report", None)
+    print(f"\n{write(folder) if write else folder}")
