@@ -1,0 +1,145 @@
+"""The command `medgraft index`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import tyro
+
+if TYPE_CHECKING:
+    from medgraft.index.build import Built
+    from medgraft.index.layouts import Asked
+
+
+@dataclass(frozen=True)
+class Index:
+    """Find the images in a folder, whose they are, and what is known of them.
+
+    Each image is decoded once; what cannot be read stands in rejects.csv beside the index,
+    with its reason. The images themselves are neither moved nor copied.
+
+    Example:
+        medgraft index films --layout csv --table labels.csv --path file --label label
+        --patient patient --out films.parquet
+    """
+
+    source: Annotated[Path, tyro.conf.Positional]
+    """Folder with the images, or an .npz archive."""
+    out: Path = Path("index.parquet")
+    """Index to write."""
+    layout: str = "auto"
+    """How the images lie (see `medgraft list layouts`); auto looks which layout fits."""
+    table: str | None = None
+    """Table with a row per image, relative to SOURCE or to the current folder."""
+    path: str | None = None
+    """Column of the table with the path of each image, or a pattern such as png/{ref}.png."""
+    label: str | None = None
+    """Columns that hold labels, separated by commas."""
+    patient: str | None = None
+    """Column with the patient."""
+    patient_from: str | None = None
+    """A column, or a regular expression with (?P<patient>...) that is searched in each path."""
+    group: str | None = None
+    """Column with what must not cross a split: site, slide, video."""
+    mask: str | None = None
+    """Column with the path of the mask."""
+    view: str | None = None
+    """Column with the view, such as PA."""
+    study: str | None = None
+    """Column with the examination."""
+    laterality: str | None = None
+    """Column with the side."""
+    split: str | None = None
+    """Column that says train, val or test."""
+    no_decode: bool = False
+    """Only hash the files: faster, but damaged and near-identical images are not found."""
+    workers: int | None = None
+    """Processes; one per processor if not given."""
+    force: bool = False
+    """Replace an index that exists."""
+
+    def run(self) -> None:
+        """Index, save, and say what was found."""
+        from medgraft.errors import ArgumentError, OutputError
+        from medgraft.index.build import build
+
+        out = self.out / "index.parquet" if self.out.is_dir() else self.out
+        if out.suffix != ".parquet":
+            raise ArgumentError(f"--out must name a .parquet file, got '{out}'.")
+        if out.exists() and not self.force:
+            raise OutputError(
+                f"--out must not exist yet, but '{out}' does, perhaps with a split."
+                " Choose another name or pass --force."
+            )
+        if self.workers is not None and self.workers < 0:
+            raise ArgumentError(f"--workers must be 0 or more, got {self.workers}.")
+        built = build(
+            self.source,
+            layout=self.layout,
+            asked=self._asked(),
+            patient_from=self.patient_from,
+            decode=not self.no_decode,
+            workers=self.workers,
+        )
+        built.index.save(out)
+        _report(built, out)
+
+    def _asked(self) -> Asked:
+        from medgraft.index.layouts import Asked
+
+        labels = tuple(name.strip() for name in (self.label or "").split(",") if name.strip())
+        return Asked(
+            table=self.table,
+            path=self.path,
+            label=labels,
+            patient=self.patient,
+            group=self.group,
+            mask=self.mask,
+            view=self.view,
+            study=self.study,
+            laterality=self.laterality,
+            split=self.split,
+        )
+
+
+def _report(built: Built, out: Path) -> None:
+    """Say what was found, and what the user has to know before trusting a number."""
+    from medgraft.index.summary import summarise
+
+    index, said = built.index, summarise(built.index)
+    print(f"layout    {built.layout}: {built.why}")
+    print(f"images    {said['images']}")
+    print(f"patients  {'unknown' if said['patients'] is None else said['patients']}")
+    for name, count in said["classes"].items():
+        print(f"  {name}: {count}")
+    rejected = index.rejects.height
+    print(f"rejected  {rejected}" + (f" (see {out.with_name('rejects.csv')})" if rejected else ""))
+    for path, reason, _ in index.rejects.head(3).iter_rows():
+        print(f"  {path}: {reason}")
+    for note in built.notes:
+        print(f"note: {note}")
+    _print_warnings(built)
+    print(f"written   {out}")
+
+
+def _print_warnings(built: Built) -> None:
+    from medgraft.errors import LeakageError
+    from medgraft.index.split import check_split
+
+    index = built.index
+    if not index.patients_known:
+        print(
+            "warning: patients are unknown, so splits and intervals are by image; if one patient"
+            " has several images, results will look better than they are. Name the patient with"
+            " --patient or --patient-from."
+        )
+    elif missing := index.frame["patient_id"].null_count():
+        print(f"warning: {missing} images have no patient; each counts as one of its own.")
+    if "orig_split" in index.frame.columns:
+        print("note: the data come with a split; `medgraft split INDEX --original` takes it over")
+    try:
+        check_split(index)
+    except LeakageError as error:
+        print(f"warning: {error}")

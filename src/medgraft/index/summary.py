@@ -1,0 +1,79 @@
+"""How many images, patients and classes an index has, in all and in each part."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import polars as pl
+
+from medgraft.index.table import PARTS, Index
+from medgraft.index.target import as_classes, is_independent
+
+
+def summarise(index: Index) -> dict[str, Any]:
+    """Counts, as ``run.json`` holds them under ``data``.
+
+    Returns:
+        `images`, `patients` (None where they are unknown), `patients_known`, `layout`,
+        `rejected`, and `splits`: for each part that has images its `images`, `patients` and
+        `classes` (name: images that have it).
+    """
+    found = {part: index.frame.filter(pl.col("split") == part) for part in PARTS}
+    return {
+        **_counts(index, index.frame),
+        "patients_known": index.patients_known,
+        "layout": index.layout,
+        "rejected": index.rejects.height,
+        "splits": {part: _counts(index, rows) for part, rows in found.items() if rows.height},
+    }
+
+
+def _counts(index: Index, rows: pl.DataFrame) -> dict[str, Any]:
+    patients = rows["patient_id"].drop_nulls().n_unique() if index.patients_known else None
+    return {"images": rows.height, "patients": patients, "classes": class_counts(index, rows)}
+
+
+def class_counts(index: Index, rows: pl.DataFrame) -> dict[str, int]:
+    """Images of each class among `rows`, by name; a class of the index that is absent counts 0."""
+    if all(is_independent(index.frame[name]) for name in index.labels):
+        return {name: int((rows[name].cast(pl.Float64) == 1).sum()) for name in index.labels}
+    counts: dict[str, int] = {}
+    for name in index.labels:
+        here = dict(as_classes(rows[name]).drop_nulls().value_counts().iter_rows())
+        known = sorted(as_classes(index.frame[name]).drop_nulls().unique())
+        counts |= {value: here.get(value, 0) for value in known}
+    return counts
+
+
+def table(index: Index) -> str:
+    """The counts of each part as lines of text."""
+    said = summarise(index)
+    parts = said["splits"] or {"all": said}
+    names = list(said["classes"])
+    head = ["part", "images", "share", "patients", *names]
+    lines = [head]
+    for part, counts in parts.items():
+        share = f"{counts['images'] / max(said['images'], 1):.1%}"
+        patients = "unknown" if counts["patients"] is None else str(counts["patients"])
+        classes = [str(counts["classes"][name]) for name in names]
+        lines.append([part, str(counts["images"]), share, patients, *classes])
+    return aligned(lines)
+
+
+def aligned(rows: list[list[str]]) -> str:
+    """Rows of cells as lines: the first column to the left, the others to the right.
+
+    Examples:
+        >>> print(aligned([["part", "n"], ["a", "10"]]))
+        part   n
+        a     10
+    """
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    lines = (
+        "  ".join(
+            cell.ljust(w) if k == 0 else cell.rjust(w)
+            for k, (cell, w) in enumerate(zip(row, widths, strict=True))
+        )
+        for row in rows
+    )
+    return "\n".join(line.rstrip() for line in lines)
