@@ -1,1 +1,6 @@
-"""."""
+"""Saved results in, figures and pages out. Needs no torch, and computes nothing anew but curves."""
+
+from medgraft.report.compare import write_comparison
+from medgraft.report.page import write_any_report, write_evaluation_report, write_report
+
+__all__ = ["write_any_report", "write_comparison", "write_evaluation_report", "write_report"]

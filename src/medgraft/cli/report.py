@@ -1,0 +1,46 @@
+"""The command `medgraft report`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
+
+import tyro
+
+
+@dataclass(frozen=True)
+class Report:
+    """Write the page of a run again, or lay several runs over one another.
+
+    One RUN: its figures, report.html and card.md are made anew from its saved files, in the
+    run folder itself or in --out. Several: one page compares them, with a polygon per run in
+    one hexagon; it needs --out. A folder that `medgraft evaluate` wrote will do as well.
+
+    Example:
+        medgraft report runs/vanilla runs/transfer --out both
+    """
+
+    runs: Annotated[tuple[Path, ...], tyro.conf.Positional, tyro.conf.arg(metavar="RUN [RUN ...]")]
+    """Folders of runs or evaluations."""
+    out: Path | None = None
+    """A new or empty folder for the page. With one run the default is the run folder."""
+
+    def run(self) -> None:
+        """Write the page and print where it lies."""
+        from medgraft.errors import ArgumentError
+        from medgraft.files import new_folder
+        from medgraft.report import write_any_report, write_comparison
+
+        if not self.runs:
+            raise ArgumentError("report needs at least one RUN folder, got none.")
+        if len(self.runs) > 1 and self.out is None:
+            raise ArgumentError(
+                f"--out must name a folder when runs are compared, got {len(self.runs)} runs"
+                " and no --out."
+            )
+        out = None if self.out is None else new_folder(self.out)
+        if len(self.runs) == 1:
+            print(write_any_report(self.runs[0], out=out))
+        elif out is not None:
+            print(write_comparison(self.runs, out))

@@ -1,0 +1,169 @@
+"""What a report reads, checked: evaluation.json, run.json and examples.json.
+
+Keys that are not named here are left alone, so that a run written by a later version can still
+be shown; a key that is missing or of the wrong kind is an error that names file and key.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, Literal, TypeVar
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from medgraft.errors import TableError
+from medgraft.files import read_json
+from medgraft.spec import first_problem
+
+
+class Part(BaseModel):
+    """Base of everything read from JSON: frozen, and unknown keys are ignored."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+
+class Measured(Part):
+    """One metric and its interval.
+
+    Attributes:
+        value: The metric, or None where the rows do not define it.
+        low: Lower end of the interval, or None.
+        high: Upper end of the interval, or None.
+        undefined_replicates: How many bootstrap replicates did not define the metric.
+        reason: Why `value` is None, or over which classes it is a mean.
+    """
+
+    value: float | None = None
+    low: float | None = None
+    high: float | None = None
+    undefined_replicates: int = 0
+    reason: str | None = None
+
+
+Metrics = dict[str, Measured]
+Matrix = list[list[float]]
+
+
+class Evaluation(Part):
+    """evaluation.json, as docs/explanation/architecture.md describes it."""
+
+    split: str | None = None
+    n_images: int
+    n_patients: int | None = None
+    replicates: int = 0
+    unit: Literal["patient", "image"] = "image"
+    confidence: float = 0.95
+    kind: Literal["exclusive", "independent"]
+    names: list[str] = Field(min_length=1)
+    positive: str | None = None
+    metrics: Metrics
+    classes: dict[str, Metrics] = {}
+    confusion: Matrix | list[Matrix] | dict[str, Matrix] | None = None
+    threshold: float | dict[str, float | None] | None = None
+    threshold_rule: str | None = None
+    threshold_split: str | None = None
+    left_out: dict[str, dict[str, int]] = {}
+    notes: list[str] = []
+
+    @model_validator(mode="after")
+    def _positive_is_a_name(self) -> Evaluation:
+        if self.positive is not None and self.positive not in self.names:
+            raise ValueError(f"positive must be one of names {self.names}, got {self.positive!r}")
+        return self
+
+    @property
+    def shown(self) -> list[str]:
+        """The classes that have a curve: the positive one of two, or every one."""
+        return [self.positive] if self.positive is not None else self.names
+
+    def of_class(self, name: str) -> Metrics:
+        """The metrics of one class; of the positive one of two, the metrics themselves."""
+        return self.metrics if name == self.positive else self.classes.get(name, {})
+
+    def threshold_of(self, name: str) -> float | None:
+        """The operating threshold of one class, or None where the likeliest class wins."""
+        if isinstance(self.threshold, dict):
+            return self.threshold.get(name)
+        return self.threshold if name == self.positive or self.kind == "independent" else None
+
+
+class SplitPart(Part):
+    """How much of the data one part of the split holds."""
+
+    images: int
+    patients: int | None = None
+    classes: dict[str, int] = {}
+
+
+class Data(Part):
+    """What the run was given."""
+
+    images: int | None = None
+    patients: int | None = None
+    patients_known: bool = True
+    layout: str | None = None
+    rejected: int = 0
+    splits: dict[str, SplitPart] = {}
+
+
+class Record(Part):
+    """run.json, as docs/explanation/architecture.md describes it."""
+
+    medgraft: str | None = None
+    command: list[str] = []
+    started: str | None = None
+    finished: str | None = None
+    status: str | None = None
+    seed: int | None = None
+    hardware: dict[str, Any] = {}
+    versions: dict[str, Any] = {}
+    seconds: dict[str, float] = {}
+    inputs: dict[str, str | None] = {}
+    data: Data = Data()
+    compute: dict[str, Any] = {}
+    network: dict[str, Any] = {}
+    best: dict[str, Any] = {}
+    test_read: str | None = None
+    resumed: int = 0
+    notes: list[str] = []
+
+
+class Example(Part):
+    """One picture of examples/, and what the network made of it."""
+
+    file: str
+    image_id: str = ""
+    path: str = ""
+    patient_id: str | None = None
+    split: str | None = None
+    actual: str | list[str] | None = None
+    predicted: str | list[str] | None = None
+    probability: float | None = None
+    correct: bool
+
+
+Contract = TypeVar("Contract", bound=Part)
+
+
+def read_part(kind: type[Contract], path: Path) -> Contract:
+    """Read a JSON file that holds one object of this kind.
+
+    Raises:
+        TableError: If the file is missing, is not JSON, or a key is missing or wrong.
+    """
+    return checked(kind, read_json(path), path)
+
+
+def checked(kind: type[Contract], data: Any, path: Path) -> Contract:
+    """`data` as this kind.
+
+    Raises:
+        TableError: If a key is missing or of the wrong kind; the message names file and key.
+    """
+    try:
+        return kind.model_validate(data)
+    except ValidationError as error:
+        raise TableError(
+            f"'{path}' must be as medgraft writes it: {first_problem(error, kind)}."
+            " Write it again with `medgraft train` or `medgraft evaluate`."
+        ) from error

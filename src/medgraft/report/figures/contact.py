@@ -1,0 +1,55 @@
+"""A contact sheet of example images, right and wrong, with what they are and were taken for."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from xml.sax.saxutils import escape, quoteattr
+
+from medgraft.report.figures.canvas import LIGHT, dark_rules
+from medgraft.report.pictures import Picture
+from medgraft.report.words import shorten
+
+ACROSS, SIDE, GAP, LINES = 6, 120, 12, 44  # pixels
+
+
+def alone(pictures: Sequence[Picture]) -> str:
+    """An SVG file that holds the pictures themselves."""
+    rows = -(-len(pictures) // ACROSS)
+    width = GAP + ACROSS * (SIDE + GAP)
+    height = GAP + rows * (SIDE + LINES + GAP)
+    cells = "".join(_cell(picture, i) for i, picture in enumerate(pictures))
+    wrong = sum(not picture.correct for picture in pictures)
+    title = f"Example images: {wrong} wrong, {len(pictures) - wrong} right"
+    return (
+        f'<svg xmlns="http://www.w3.org/2000/svg" width="{width}" height="{height}"'
+        f' viewBox="0 0 {width} {height}" role="img" aria-labelledby="examples-title">'
+        f'<title id="examples-title">{title}</title><style>{dark_rules()}</style>'
+        f'<rect width="100%" height="100%" style="fill: {LIGHT["ground"]}"/>{cells}</svg>\n'
+    )
+
+
+def _cell(picture: Picture, i: int) -> str:
+    x = GAP + i % ACROSS * (SIDE + GAP)
+    y = GAP + i // ACROSS * (SIDE + LINES + GAP)
+    colour = LIGHT["good"] if picture.correct else LIGHT["bad"]
+    verdict = "right" if picture.correct else "wrong"
+    is_line = _text(x, y + SIDE + 15, f"is {picture.actual}", LIGHT["ink"])
+    said_line = _text(
+        x, y + SIDE + 31, f"{verdict}: {picture.predicted} {picture.probability}", colour
+    )
+    return (
+        f'<image x="{x}" y="{y}" width="{SIDE}" height="{SIDE}" href="{picture.source}">'
+        f"<title>{escape(picture.alt)}</title></image>"
+        f'<rect x="{x}" y="{y}" width="{SIDE}" height="{SIDE}" style="fill: none; stroke: {colour}"'
+        f' stroke-width="2" rx="2"/>{is_line}{said_line}'
+    )
+
+
+def _text(x: int, y: int, text: str, colour: str) -> str:
+    return (
+        f'<text x="{x}" y="{y}" textLength={quoteattr(str(SIDE))} font-family="sans-serif"'
+        f' font-size="11" style="fill: {colour}">{escape(shorten(text, 21))}</text>'
+        if len(shorten(text, 21)) > 20
+        else f'<text x="{x}" y="{y}" font-family="sans-serif" font-size="11"'
+        f' style="fill: {colour}">{escape(shorten(text, 21))}</text>'
+    )

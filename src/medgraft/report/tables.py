@@ -1,0 +1,270 @@
+"""The tables of a report as plain rows, for the page and the card alike."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import polars as pl
+
+from medgraft.report.contracts import Data, Evaluation, Measured, Metrics, Record
+from medgraft.report.words import (
+    MEANINGS,
+    count,
+    duration,
+    file_name,
+    interval,
+    label,
+    moment,
+    number,
+    percent,
+    without_folders,
+)
+
+CLASS_METRICS = ("auroc", "average_precision", "recall", "specificity", "precision", "f1")
+REJECTS = 12  # reasons shown; the rest stands in rejects.csv
+PART_NAMES = {"train": "Training", "val": "Validation", "test": "Test"}
+
+
+@dataclass(frozen=True)
+class Value:
+    """A measured number as it is shown, and exactly.
+
+    Attributes:
+        shown: Rounded, or "undefined".
+        bounds: Interval, or a dash.
+        exact: As evaluation.json has it, or None.
+        remark: Why it is undefined, or is a mean over fewer classes, or how many replicates
+            were undefined; may be empty.
+    """
+
+    shown: str
+    bounds: str
+    exact: float | None
+    remark: str = ""
+
+    @classmethod
+    def of(cls, measured: Measured) -> Value:
+        """The value, its interval, and what must be said of it."""
+        remark = measured.reason or ""
+        if not remark and measured.undefined_replicates:
+            remark = f"{count(measured.undefined_replicates, 'replicate')} undefined"
+        return cls(number(measured.value), interval(measured), measured.value, remark)
+
+
+@dataclass(frozen=True)
+class MetricRow:
+    """A metric, what it means, and its value."""
+
+    name: str
+    meaning: str
+    value: Value
+
+
+def metrics(evaluation: Evaluation) -> list[MetricRow]:
+    """A row per metric, in the order of evaluation.json with the AUROC first."""
+    names = sorted(evaluation.metrics, key=lambda name: name != "auroc")
+    return [
+        MetricRow(label(name), MEANINGS.get(name, ""), Value.of(evaluation.metrics[name]))
+        for name in names
+    ]
+
+
+@dataclass(frozen=True)
+class ClassTable:
+    """Metrics of each class: `rows` maps a class to one value per column, None for a blank."""
+
+    columns: list[str]
+    rows: dict[str, list[Value | None]]
+    thresholds: dict[str, str]
+
+
+def classes(evaluation: Evaluation) -> ClassTable | None:
+    """A row per class, or None where there is only one to speak of."""
+    if evaluation.positive is not None or len(evaluation.classes) < 2:
+        return None
+    names = [n for n in evaluation.names if n in evaluation.classes]
+    columns = [m for m in CLASS_METRICS if any(m in evaluation.classes[n] for n in names)]
+    thresholds = {n: evaluation.threshold_of(n) for n in names}
+    return ClassTable(
+        columns=[label(m) for m in columns],
+        rows={n: [_cell(evaluation.classes[n], m) for m in columns] for n in names},
+        thresholds={n: number(t) for n, t in thresholds.items() if t is not None},
+    )
+
+
+def _cell(of_class: Metrics, metric: str) -> Value | None:
+    return Value.of(of_class[metric]) if metric in of_class else None
+
+
+@dataclass(frozen=True)
+class SplitTable:
+    """How the data were split: a column per part, a row per quantity."""
+
+    parts: list[str]
+    rows: dict[str, list[str]]
+
+
+def splits(data: Data) -> SplitTable | None:
+    """Images, patients and images per class of each part."""
+    if not data.splits:
+        return None
+    parts = list(data.splits.values())
+    rows = {"Images": [count(part.images) for part in parts]}
+    if data.patients_known:
+        rows["Patients"] = [count(part.patients) for part in parts]
+    for name in dict.fromkeys(name for part in parts for name in part.classes):
+        rows[name] = [_balance(part.classes.get(name, 0), part.images) for part in parts]
+    return SplitTable([PART_NAMES.get(name, name) for name in data.splits], rows)
+
+
+def _balance(positives: int, images: int) -> str:
+    share = f" ({percent(positives / images)})" if images else ""
+    return count(positives) + share
+
+
+@dataclass(frozen=True)
+class Reason:
+    """Files that were rejected for the same reason."""
+
+    count: int
+    reason: str
+    remedy: str
+    names: list[str]
+
+
+def rejects(frame: pl.DataFrame | None) -> tuple[list[Reason], int]:
+    """What was rejected and why, most frequent first, and how many files stand in no row."""
+    if frame is None or frame.is_empty():
+        return [], 0
+    for column in ("path", "reason", "remedy"):
+        if column not in frame.columns:
+            frame = frame.with_columns(pl.lit("").alias(column))
+    text = frame.select(pl.col("path", "reason", "remedy").cast(pl.String).fill_null(""))
+    plain = text.with_columns(
+        *(pl.col(c).map_elements(without_folders, pl.String) for c in ("reason", "remedy"))
+    )
+    groups = (
+        plain.group_by("reason", "remedy", maintain_order=True)
+        .agg(pl.len().alias("count"), pl.col("path").head(3))
+        .sort("count", descending=True, maintain_order=True)
+    )
+    shown = groups.head(REJECTS)
+    rows = [
+        Reason(row["count"], row["reason"], row["remedy"], [file_name(p) for p in row["path"]])
+        for row in shown.iter_rows(named=True)
+    ]
+    return rows, frame.height - sum(row.count for row in rows)
+
+
+@dataclass(frozen=True)
+class Phase:
+    """How long one phase took."""
+
+    name: str
+    shown: str
+    share: float
+
+
+def phases(record: Record) -> list[Phase]:
+    """Seconds per phase, in the order in which they happened; `share` is of the longest."""
+    longest = max(record.seconds.values(), default=0.0) or 1.0
+    return [
+        Phase(name.replace("_", " ").capitalize(), duration(s), s / longest)
+        for name, s in record.seconds.items()
+    ]
+
+
+Facts = dict[str, str]
+
+
+def training(record: Record) -> Facts:
+    """What was trained, and how it ended."""
+    network, best = record.network, record.best
+    facts = {
+        "Backbone": network.get("backbone"),
+        "Weights it started from": _weights(record),
+        "Strategy": network.get("strategy"),
+        "Parameters": _counted(network.get("parameters")),
+        "Trainable": _trainable(network),
+        "Best epoch": _best(best),
+        "Seed": record.seed,
+        "Started": moment(record.started),
+        "Finished": moment(record.finished),
+        "Test images read": moment(record.test_read),
+        "Resumed": count(record.resumed, "time") if record.resumed else None,
+    }
+    return _said(facts)
+
+
+def _weights(record: Record) -> str:
+    weights = record.network.get("weights")
+    if weights in (None, "", "none"):
+        return "random"
+    digest = record.inputs.get("weights")
+    return without_folders(str(weights)) + (f" (SHA-256 {digest[:12]}…)" if digest else "")
+
+
+def _counted(value: Any) -> str | None:
+    return count(value) if isinstance(value, int | float) else None
+
+
+def _trainable(network: Mapping[str, Any]) -> str | None:
+    some, whole = network.get("trainable"), network.get("parameters")
+    if not isinstance(some, int | float):
+        return None
+    share = (
+        f" ({percent(some / whole, digits=1)})" if isinstance(whole, int | float) and whole else ""
+    )
+    return count(some) + share
+
+
+def _best(best: Mapping[str, Any]) -> str | None:
+    if best.get("epoch") is None:
+        return None
+    value = best.get("value")
+    name = str(best.get("metric", "score")).replace("_", " ")
+    return f"{best['epoch']}" + (f" ({name} {value:.4f})" if isinstance(value, float) else "")
+
+
+def machine(record: Record) -> Facts:
+    """Hardware, precision and versions."""
+    facts: dict[str, Any] = {
+        key.replace("_", " ").replace("gib", "(GiB)").capitalize(): value
+        for key, value in {**record.hardware, **record.compute}.items()
+    }
+    facts["medgraft"] = record.medgraft
+    return _said({**facts, **record.versions})
+
+
+def inputs(record: Record) -> Facts:
+    """Hashes of what went in."""
+    return _said({name.capitalize(): digest for name, digest in record.inputs.items()})
+
+
+def _said(facts: Mapping[str, Any]) -> Facts:
+    return {name: _text(value) for name, value in facts.items() if value not in (None, "", [], {})}
+
+
+def _text(value: Any) -> str:
+    if isinstance(value, Mapping):
+        return ", ".join(f"{k}: {_text(v)}" for k, v in value.items())
+    if isinstance(value, Iterable) and not isinstance(value, str):
+        return ", ".join(_text(v) for v in value)
+    return (
+        without_folders(str(value))
+        if isinstance(value, str)
+        else f"{value:g}"
+        if isinstance(value, float)
+        else str(value)
+    )
+
+
+def command(record: Record) -> str:
+    """The command that repeats the run, folders taken out of its paths."""
+    words = [
+        without_folders(word) if "/" in word or "\\" in word else word for word in record.command
+    ]
+    return shlex.join(words)

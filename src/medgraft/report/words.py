@@ -1,0 +1,192 @@
+"""How numbers, durations, names and identities are written on a page."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from datetime import datetime
+
+from medgraft.report.contracts import Measured
+
+DASH = "–"
+LABELS = {
+    "auroc": "AUROC",
+    "average_precision": "Average precision",
+    "f1": "F1",
+    "f2": "F2",
+    "f0.5": "F0.5",
+    "brier": "Brier score",
+    "ece": "Calibration error",
+}
+MEANINGS = {
+    "accuracy": "share of images that got the right answer",
+    "recall": "share of the positive images that it finds (sensitivity)",
+    "precision": "share of its positive answers that are right",
+    "f1": "harmonic mean of precision and recall",
+    "f2": "like F1, recall counting more",
+    "f0.5": "like F1, precision counting more",
+    "specificity": "share of the negative images that it clears",
+    "auroc": "chance that a positive image scores above a negative one",
+    "average_precision": "area under precision over recall; chance level is the prevalence",
+    "brier": "mean squared error of the probability; lower is better",
+    "ece": "mean gap between probability and frequency; lower is better",
+}
+_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff\ufffe\uffff]")
+_PATH = re.compile(r"""(?<![\w<])(?:[A-Za-z]:)?[^\s'"=,;:()\[\]]*[/\\][^\s'",;:()\[\]]+""")
+
+
+def number(value: float | None, *, digits: int = 3) -> str:
+    """A metric to three digits; what is not quite 0 or 1 is never written as 0 or 1.
+
+    Examples:
+        >>> number(0.98749), number(1.0), number(0.9997), number(0.0001), number(None)
+        ('0.987', '1.000', '>0.999', '<0.001', 'undefined')
+    """
+    if value is None:
+        return "undefined"
+    step = 10.0**-digits
+    if 1 - step / 2 <= value < 1:
+        return f">{1 - step:.{digits}f}"
+    if 0 < value < step / 2:
+        return f"<{step:.{digits}f}"
+    return f"{value:.{digits}f}"
+
+
+def interval(measured: Measured) -> str:
+    """Both ends of an interval, or a dash where there is none.
+
+    Examples:
+        >>> interval(Measured(value=0.987, low=0.981, high=0.992))
+        '0.981–0.992'
+    """
+    if measured.low is None or measured.high is None:
+        return DASH
+    return f"{number(measured.low)}{DASH}{number(measured.high)}"
+
+
+def percent(share: float, *, digits: int = 0) -> str:
+    """A share in percent.
+
+    Examples:
+        >>> percent(0.95), percent(0.123, digits=1)
+        ('95 %', '12.3 %')
+    """
+    return f"{100 * share:.{digits}f} %"
+
+
+def count(n: int | float | None, thing: str = "", *, plural: str | None = None) -> str:
+    """A number of things, thousands apart.
+
+    Examples:
+        >>> count(1161, "image"), count(1, "patient"), count(None, "patient")
+        ('1,161 images', '1 patient', 'unknown patients')
+    """
+    if n is None:
+        return f"unknown {plural or thing + 's'}" if thing else "unknown"
+    text = f"{n:,.0f}"
+    return f"{text} {thing if n == 1 else plural or thing + 's'}" if thing else text
+
+
+def duration(seconds: float) -> str:
+    """Seconds as people say them.
+
+    Examples:
+        >>> duration(0.042), duration(7.25), duration(200), duration(4000)
+        ('0.04 s', '7.2 s', '3 min 20 s', '1 h 7 min')
+    """
+    if seconds < 60:
+        return f"{seconds:.{2 if seconds < 1 else 1}f} s"
+    minutes, rest = divmod(round(seconds), 60)
+    if minutes < 60:
+        return f"{minutes} min {rest} s"
+    return f"{minutes // 60} h {minutes % 60} min"
+
+
+def moment(text: str | None) -> str:
+    """An ISO time to the minute, with its zone; what is no time is shown as it is.
+
+    Examples:
+        >>> moment("2026-03-01T14:02:33.1234+00:00"), moment(None)
+        ('2026-03-01 14:02 UTC', 'not recorded')
+    """
+    if text is None:
+        return "not recorded"
+    try:
+        when = datetime.fromisoformat(text)
+    except ValueError:
+        return text
+    zone = f" {when.tzname()}" if when.tzinfo else ""
+    return f"{when:%Y-%m-%d %H:%M}{zone}"
+
+
+def label(metric: str) -> str:
+    """The name of a metric as people write it."""
+    return LABELS.get(metric, metric.replace("_", " ").capitalize())
+
+
+def clean(text: object) -> str:
+    r"""Text without characters that neither HTML nor SVG may hold (NUL, lone surrogates).
+
+    Examples:
+        >>> clean("a\x00b")
+        'a�b'
+    """
+    return _CONTROL.sub("\ufffd", str(text))
+
+
+def shorten(text: str, length: int = 24) -> str:
+    r"""One line of at most `length` characters, for a place with little room.
+
+    Examples:
+        >>> shorten("atypical  ductal\nhyperplasia", 16)
+        'atypical ductal…'
+    """
+    line = " ".join(clean(text).split())
+    return line if len(line) <= length else line[: length - 1].rstrip() + "…"
+
+
+def alias(patient_id: str | None, salt: bytes) -> str:
+    """A short stand-in for a patient's id, the same throughout one run.
+
+    A page travels further than the data, and ids of patients are short and regular enough to
+    be guessed from a plain hash. The salt is the hash of predictions.parquet, which stays in
+    the run folder: whoever has it has the ids anyway, and nobody else can try ids out.
+
+    Examples:
+        >>> alias("P001", b"run a"), alias("P001", b"run b"), alias(None, b"run a")
+        ('79bbc87c', '38e92c88', 'unknown')
+    """
+    if patient_id is None:
+        return "unknown"
+    key = hashlib.sha256(salt).digest()
+    return hashlib.blake2b(
+        patient_id.encode("utf-8", "replace"), key=key, digest_size=4
+    ).hexdigest()
+
+
+def file_name(path: str) -> str:
+    r"""The last part of a path, of either kind of slash.
+
+    Examples:
+        >>> file_name("/home/ann/scans/a.png"), file_name(r"C:\scans\b.dcm"), file_name("c.png")
+        ('a.png', 'b.dcm', 'c.png')
+    """
+    return re.split(r"[/\\]", path.rstrip("/\\"))[-1]
+
+
+def without_folders(text: str) -> str:
+    """Text in which every path is reduced to its last part.
+
+    Examples:
+        >>> without_folders("cannot read '/data/ann/x.png': truncated")
+        "cannot read 'x.png': truncated"
+        >>> without_folders("rate: 0.01  # images/second")
+        'rate: 0.01  # images/second'
+    """
+    return _PATH.sub(lambda found: _reduced(found[0]), text)
+
+
+def _reduced(path: str) -> str:
+    if re.fullmatch(r"\w+/\w+", path) and "." not in path:
+        return path  # images/second, and names such as timm/resnet18
+    return file_name(path)
