@@ -318,6 +318,13 @@ class TestIntensity:
         np.testing.assert_allclose(difference.flatten(1).std(1), expected, rtol=0.03)
         assert difference.mean().abs() < 0.002
 
+    @pytest.mark.parametrize("colour", [False, True])
+    def test_noise_is_grey_unless_asked_for(self, colour):
+        augmenter = Augmenter([f"noise:p=1,colour={str(colour).lower()}"])
+        grey = torch.full((2, 3, 16, 16), 0.5)
+        result = augmenter.apply(grey, augmenter.draw(2, (16, 16), 0))
+        assert torch.equal(result[:, 0], result[:, 1]) is not colour
+
     def test_cutout_paints_boxes_of_the_drawn_size(self):
         images = torch.ones(200, 1, 50, 50)
         augmenter = Augmenter(["cutout:p=1,low=0.2,high=0.2,fill=0.25"])

@@ -77,7 +77,7 @@ class Draw:
         return mixed.where(weight < 1, targets)
 
     def caption(self, sample: int) -> str:
-        """What happens to one sample, in a few words, such as ``rotate -7.3, flip``."""
+        """What happens to one sample, in a few words, such as ``rotate -7.3, flip 1``."""
         words = [
             " ".join([part.name, *_numbers(part, sample)])
             for part in self.parts
@@ -116,10 +116,10 @@ def _plain(value: Tensor) -> Any:
 
 
 def _numbers(part: Part, sample: int) -> list[str]:
-    values = [value[sample] for value in part.values.values() if value[sample].numel() <= 3]
+    values = [value[sample].double() for value in part.values.values() if value[sample].numel() < 4]
     return [
-        f"{number:.2f}".rstrip("0").rstrip(".") if isinstance(number, float) else str(number)
+        f"{round(number, 2) + 0.0:g}"  # + 0.0 turns -0 into 0
         for value in values
-        if abs(value.double()).max() < 1e6  # not the seed of a noise
+        if value.abs().max() < 1e6  # else it is the seed of a noise
         for number in value.flatten().tolist()
     ]

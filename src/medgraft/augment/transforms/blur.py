@@ -24,7 +24,7 @@ class Blur(Intensity):
 
     low: float = Field(default=0.2, gt=0, le=20)
     """Least width (standard deviation), in pixels."""
-    high: float = Field(default=1.2, gt=0, le=20)
+    high: float = Field(default=1.0, gt=0, le=20)
     """Greatest width, in pixels."""
     p: float = Field(default=0.5, ge=0, le=1)
     """Probability that a sample is changed."""

@@ -27,6 +27,8 @@ class Noise(Intensity):
     """Least standard deviation."""
     high: float = Field(default=0.04, ge=0, le=0.5)
     """Greatest standard deviation."""
+    colour: bool = False
+    """Other noise in each channel; without it grey images in three channels stay grey."""
     p: float = Field(default=0.5, ge=0, le=1)
     """Probability that a sample is changed."""
 
@@ -39,7 +41,7 @@ class Noise(Intensity):
     def change(self, images: Tensor, values: Mapping[str, Tensor]) -> Tensor:
         """The images plus their noise, cut off at 0 and 1."""
         generator = torch.Generator(images.device)
-        grain = torch.empty_like(images[0])
+        grain = torch.empty_like(images[0] if self.colour else images[0, :1])
         for image, seed, deviation in zip(
             images, values["seed"].tolist(), values["deviation"].tolist(), strict=True
         ):  # one generator per sample keeps its noise the same whatever the batch

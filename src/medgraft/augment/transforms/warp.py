@@ -17,16 +17,17 @@ from medgraft.augment.transforms import Geometry, Numbers, Shape, Values, augmen
 class Warp(Geometry):
     """Tilt the picture in perspective, as if it had been photographed from aside.
 
-    Along each axis a tilt t is drawn uniformly from [-magnitude, magnitude]: the picture seems
-    1 + t times larger at one end of the axis and 1 - t times at the other; the centre stays.
+    Along each axis a tilt t is drawn uniformly from [-magnitude / D, magnitude / D] with D
+    axes: lengths seem 1 + t times larger at one end of the axis and 1 - t times at the other;
+    the centre stays. No corner comes from farther out than 1 / (1 - magnitude) times its place.
     """
 
     magnitude: float = Field(default=0.2, ge=0, le=0.3)
-    """Largest tilt."""
+    """Largest sum of the tilts."""
 
     def draw(self, stream: Stream, shape: Shape) -> dict[str, npt.NDArray[Any]]:
         """`tilt`, (B, D): positive is larger at the end of the axis."""
-        return {"tilt": (2 * stream.unit(len(shape)) - 1) * self.magnitude}
+        return {"tilt": (2 * stream.unit(len(shape)) - 1) * self.magnitude / len(shape)}
 
     def matrix(self, values: Values, shape: Shape) -> Numbers:
         """X / (1 + the sum over axes of tilt * place), where place runs from -1 to 1."""
