@@ -28,7 +28,7 @@ class Evaluate:
         medgraft evaluate table.csv --label diagnosis --probability p_A,p_B,p_C --out judged
     """
 
-    target: Annotated[Path, tyro.conf.Positional]
+    target: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="TARGET")]
     """Run folder, or table of predictions."""
     label: tuple[str, ...] = ()
     """Columns of the truth in a table, apart by spaces or commas."""
@@ -66,6 +66,8 @@ class Evaluate:
     def _judge_table(self) -> None:
         from medgraft.errors import ArgumentError
         from medgraft.evaluate.table import foreign, read_frame
+        from medgraft.files import new_folder
+        from medgraft.runs import RunFolder
 
         frame = read_frame(self.target)
         label = _columns(self.label, frame.columns)
@@ -91,6 +93,7 @@ class Evaluate:
         _refuse_one_class(predictions)
         rule = self.threshold or "0.5"
         thresholds, notes = _choose(predictions, rule)
+        folder = RunFolder(new_folder(self.out or Path()))
         if thresholds and _is_chosen(rule):
             notes = [
                 f"The threshold was chosen by {rule} on the same rows that it is judged on:"
@@ -105,13 +108,13 @@ class Evaluate:
             None,
             notes,
         )
-        self._save_table(found, predictions)
+        self._save_table(found, predictions, folder)
 
-    def _save_table(self, found: dict[str, Any], predictions: Predictions) -> None:
-        from medgraft.files import new_folder, replacing, write_json
-        from medgraft.runs import RunFolder
+    def _save_table(
+        self, found: dict[str, Any], predictions: Predictions, folder: RunFolder
+    ) -> None:
+        from medgraft.files import replacing, write_json
 
-        folder = RunFolder(new_folder(self.out or Path()))
         with replacing(folder.predictions) as temporary:
             predictions.frame().write_parquet(temporary)
         write_json(folder.evaluation, found)
@@ -125,12 +128,12 @@ class Evaluate:
         self._refuse_table_flags()
         run = RunFolder.existing(self.target)
         judged, chosen_on = self._parts(run)
+        folder = run.path if self.out is None else new_folder(self.out)
         rule = self.threshold or "youden"
         thresholds, notes = _choose(chosen_on, rule)
         found = self._evaluate(
             judged, thresholds, rule, "val" if _is_chosen(rule) else None, self.split, notes
         )
-        folder = run.path if self.out is None else new_folder(self.out)
         write_json(folder / run.evaluation.name, found)
         if self.out is not None:
             import shutil
@@ -297,8 +300,6 @@ def _line(entry: dict[str, Any]) -> str:
 
 
 def _report(folder: Path) -> None:
-    """Write the page, where this installation can."""
-    import importlib
+    from medgraft.report import write_any_report
 
-    write = getattr(importlib.import_module("medgraft.report"), "write_evaluation_report", None)
-    print(f"\n{write(folder) if write else folder}")
+    print(f"\n{write_any_report(folder)}")

@@ -9,6 +9,7 @@ from medgraft.evaluate.curves import (
     precision_recall,
     roc,
 )
+from medgraft.evaluate.delong import Comparison, delong
 from medgraft.evaluate.evaluation import choose_thresholds, evaluate
 from medgraft.evaluate.metrics.accuracy import accuracy
 from medgraft.evaluate.metrics.auroc import auroc
@@ -19,10 +20,12 @@ from medgraft.evaluate.metrics.f_beta import f05, f1, f2
 from medgraft.evaluate.metrics.precision import precision
 from medgraft.evaluate.metrics.recall import recall
 from medgraft.evaluate.metrics.specificity import specificity
+from medgraft.evaluate.paired import paired
 from medgraft.evaluate.threshold import choose_threshold
 
 __all__ = [
     "CalibrationCurve",
+    "Comparison",
     "PrecisionRecallCurve",
     "RocCurve",
     "accuracy",
@@ -34,11 +37,13 @@ __all__ = [
     "choose_threshold",
     "choose_thresholds",
     "confusion",
+    "delong",
     "ece",
     "evaluate",
     "f05",
     "f1",
     "f2",
+    "paired",
     "precision",
     "precision_recall",
     "recall",

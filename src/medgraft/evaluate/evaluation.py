@@ -3,25 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
-
-from medgraft.errors import ArgumentError, UndefinedMetricError
-from medgraft.evaluate import bootstrap, check
-from medgraft.evaluate.bootstrap import Rule, Task
-from medgraft.evaluate.check import Bools, Floats, Units
+from medgraft.errors import UndefinedMetricError
+from medgraft.evaluate.bootstrap import Rule
 from medgraft.evaluate.confusion import confusion
-from medgraft.evaluate.estimate import estimate
-from medgraft.evaluate.labels import Label, Labels, read_labels
-from medgraft.evaluate.metrics import Metric
-from medgraft.evaluate.metrics import metrics as registry
-from medgraft.evaluate.sample import Cases
+from medgraft.evaluate.labels import Labels, read_labels
+from medgraft.evaluate.measure import MIDDLE, Judged, Writer, measure
 from medgraft.evaluate.threshold import choose_threshold
-from medgraft.registry import unknown_name
-
-MIDDLE = 0.5  # the threshold where none was chosen
 
 
 def evaluate(
@@ -87,26 +76,19 @@ def evaluate(
         >>> found["metrics"]["auroc"]["value"], found["confusion"]["mass"]
         (0.75, [[2, 0], [1, 1]])
     """
-    asked = read_labels(truth, probability, names=names, kind=kind, positive=positive)
-    units = check.units(patients, asked.rows)
-    wanted = [registry.get(name) for name in (metrics or registry.names())]
-    chosen = _thresholds(asked, thresholds)
-    judged = _judge(asked, chosen, units)
-    tasks: list[Task] = [(one.cases, wanted) for one in judged]
-    if asked.kind == "exclusive" and asked.positive is None:
-        tasks.append((_right_or_wrong(asked, units), [m for m in wanted if m.name == "accuracy"]))
-    once = [bootstrap.values(bootstrap.once(cases), which) for cases, which in tasks]
-    drawn = bootstrap.replicate(tasks, replicates=replicates, seed=seed)
-    state = _State(units, confidence, rule)
-    classes = {
-        one.label.name: {
-            metric.name: state.entry(
-                once[k][m], drawn[k][m], metric.reason(one.cases.truth, one.cases.decision)
-            )
-            for m, metric in enumerate(wanted)
-        }
-        for k, one in enumerate(judged)
-    }
+    found = measure(
+        truth,
+        probability,
+        names=names,
+        kind=kind,
+        patients=patients,
+        thresholds=thresholds,
+        positive=positive,
+        wanted=metrics,
+        replicates=replicates,
+        seed=seed,
+    )
+    asked, units, write = found.asked, found.units, Writer(found.units, confidence, rule)
     return {
         "split": split,
         "n_images": asked.rows,
@@ -116,12 +98,12 @@ def evaluate(
         "confidence": confidence,
         "seed": seed,
         "kind": asked.kind,
-        "names": [one.label.name for one in judged],
+        "names": list(found.classes),
         "positive": asked.positive,
-        "metrics": _together(asked, wanted, once, drawn, classes, state),
-        "classes": classes,
-        "confusion": _confusion(asked, judged),
-        "threshold": _as_recorded(asked, chosen),
+        "metrics": write.entries(found.metrics),
+        "classes": {name: write.entries(table) for name, table in found.classes.items()},
+        "confusion": _confusion(asked, found.judged),
+        "threshold": _as_recorded(asked, found.chosen),
         "threshold_rule": _rule(asked, thresholds, threshold_rule),
         "threshold_split": threshold_split,
         "left_out": {
@@ -173,136 +155,7 @@ def choose_thresholds(
     return chosen, notes
 
 
-@dataclass(frozen=True)
-class _Judged:
-    label: Label
-    cases: Cases
-
-
-@dataclass(frozen=True)
-class _State:
-    """What every entry needs to know."""
-
-    units: Units
-    confidence: float
-    rule: Rule
-
-    def entry(self, value: Floats, replicates: Floats, why: str) -> dict[str, Any]:
-        undefined = bool(np.isnan(value[0]))
-        return self.plain(float(value[0]), replicates, why if undefined else "")
-
-    def plain(self, value: float, replicates: Floats, reason: str) -> dict[str, Any]:
-        return estimate(
-            value,
-            replicates,
-            reason=reason,
-            units=self.units.count,
-            unit=self.units.name,
-            confidence=self.confidence,
-            rule=self.rule,
-        )
-
-
-def _thresholds(asked: Labels, given: float | Mapping[str, float] | None) -> dict[str, float]:
-    names = [label.name for label in asked.by_threshold]
-    if isinstance(given, Mapping):
-        for name in given:
-            if name not in names:
-                raise unknown_name("label with a threshold", name, names)
-        missing = [name for name in names if name not in given]
-        if missing:
-            raise ArgumentError(
-                f"thresholds must name every label, but {missing} have none. Add them, or give one number."
-            )
-        chosen = {name: float(given[name]) for name in names}
-    else:
-        if given is not None and not names:
-            raise ArgumentError(
-                "three or more exclusive classes take no threshold: the highest probability"
-                f" decides, got {given!r}. Leave thresholds out."
-            )
-        chosen = dict.fromkeys(names, MIDDLE if given is None else float(given))
-    wrong = {name: value for name, value in chosen.items() if not np.isfinite(value)}
-    if wrong:
-        raise ArgumentError(f"thresholds must be finite numbers, got {wrong}")
-    return chosen
-
-
-def _judge(asked: Labels, chosen: dict[str, float], units: Units) -> list[_Judged]:
-    return [
-        _Judged(
-            label,
-            Cases(
-                label.truth,
-                label.score,
-                _decision(asked, number, chosen),
-                units.of_row[label.rows],
-                units.count,
-            ),
-        )
-        for number, label in enumerate(asked.labels)
-    ]
-
-
-def _decision(asked: Labels, number: int, chosen: dict[str, float]) -> Bools:
-    label = asked.labels[number]
-    if label.name in chosen:
-        return np.asarray(label.score >= chosen[label.name])
-    if asked.positive is not None:  # the other one of two exclusive classes
-        return ~_decision(asked, 1 - number, chosen)
-    return np.asarray(asked.predicted == number)
-
-
-def _right_or_wrong(asked: Labels, units: Units) -> Cases:
-    """Every row as a positive that is called so where it got its own class."""
-    right = np.asarray(asked.predicted == asked.actual)
-    rows = asked.labels[0].rows
-    return Cases(
-        np.ones(len(right), np.bool_), right.astype(float), right, units.of_row[rows], units.count
-    )
-
-
-def _together(
-    asked: Labels,
-    wanted: Sequence[Metric],
-    once: list[list[Floats]],
-    drawn: list[list[Floats]],
-    classes: dict[str, Any],
-    state: _State,
-) -> dict[str, Any]:
-    """The metrics of the positive label, or the means over labels."""
-    if asked.positive is not None:
-        return dict(classes[asked.positive])
-    labels = len(asked.labels)
-    table = {
-        metric.name: _mean(
-            [label.name for label in asked.labels],
-            np.array([once[k][m][0] for k in range(labels)]),
-            np.array([drawn[k][m] for k in range(labels)]),
-            state,
-        )
-        for m, metric in enumerate(wanted)
-    }
-    if asked.kind == "exclusive" and "accuracy" in table:
-        table["accuracy"] = state.entry(once[-1][0], drawn[-1][0], "")
-    return table
-
-
-def _mean(names: list[str], values: Floats, drawn: Floats, state: _State) -> dict[str, Any]:
-    """Mean over the labels that define the metric; those that do not are named."""
-    defined = ~np.isnan(values)
-    missing = [name for name, has in zip(names, defined, strict=True) if not has]
-    if not defined.any():
-        return state.plain(np.nan, drawn.mean(axis=0), "undefined for every label")
-    reason = (
-        f"mean of {defined.sum()} of {len(names)} labels; undefined for {', '.join(missing)}"
-        if missing
-        else ""
-    )
-    return state.plain(float(values[defined].mean()), drawn[defined].mean(axis=0), reason)
-
-
-def _confusion(asked: Labels, judged: list[_Judged]) -> Any:
+def _confusion(asked: Labels, judged: tuple[Judged, ...]) -> Any:
     if asked.kind == "independent":
         return {
             one.label.name: confusion(one.cases.truth, one.cases.decision).tolist()

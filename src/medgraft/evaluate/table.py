@@ -214,7 +214,7 @@ def _probabilities(column: pl.Series) -> Floats:
 def _zero_or_one(column: pl.Series) -> Floats:
     must = "1 and 0 (-1 for uncertain, nothing for blank)"
     values = _numbers(column, must).fill_nan(None)
-    if (wrong := ~values.is_in([-1, 0, 1]).fill_null(value=True)).any():
+    if (wrong := ~values.is_in([-1.0, 0.0, 1.0]).fill_null(value=True)).any():
         raise TableError(
             f"column {column.name!r} must hold {must}, got {values.filter(wrong)[0]:g} in {_rows(wrong)}."
             " For classes give one probability column per class."
