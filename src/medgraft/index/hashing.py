@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Callable
 from functools import lru_cache
 from pathlib import Path
 
@@ -43,13 +44,8 @@ def perceptual(array: np.ndarray) -> int | None:
     Returns:
         The hash; None for an image that is constant or holds NaN or infinity: it has no look.
     """
-    grey = array.mean(axis=0, dtype=np.float32) if len(array) > 1 else array[0].astype(np.float32)
-    dims = grey.ndim
-    small = grey
-    for axis, size in enumerate(grey.shape):
-        weights = _cosines(size, SIDE[dims], KEPT[dims])
-        small = np.moveaxis(np.tensordot(weights, small, axes=(1, axis)), 0, axis)
-    waves = small.ravel()
+    grey = _grey(array)
+    waves = _along_axes(grey, lambda size: _cosines(size, SIDE[grey.ndim], KEPT[grey.ndim]))
     spread = float(np.ptp(grey))
     if not np.isfinite(spread) or spread == 0:
         return None
@@ -58,16 +54,49 @@ def perceptual(array: np.ndarray) -> int | None:
     return int.from_bytes(np.packbits(bits).tobytes(), "big")
 
 
+def thumbnail(array: np.ndarray) -> np.ndarray:
+    """A small grey copy of an image with mean 0 and length 1: a product compares two.
+
+    Args:
+        array: Shape (C, *spatial).
+
+    Returns:
+        Shape (1024,) of a picture, (4096,) of a volume, float32; zeros for a constant image.
+    """
+    grey = _grey(array)
+    small = _along_axes(grey, lambda size: _averages(size, SIDE[grey.ndim]))
+    small = small - small.mean()
+    unit: np.ndarray = small / max(float(np.linalg.norm(small)), 1e-12)
+    return unit.astype(np.float32)
+
+
+def _grey(array: np.ndarray) -> np.ndarray:
+    if len(array) == 1:
+        return array[0].astype(np.float32)
+    grey: np.ndarray = array.mean(axis=0, dtype=np.float32)
+    return grey
+
+
+def _along_axes(grey: np.ndarray, weights: Callable[[int], np.ndarray]) -> np.ndarray:
+    """Apply a matrix along each axis, chosen by the size of the axis; flat result."""
+    small = grey
+    for axis, size in enumerate(grey.shape):
+        matrix = weights(size).astype(np.float32)
+        small = np.moveaxis(np.tensordot(matrix, small, axes=(1, axis)), 0, axis)
+    return small.ravel()
+
+
 @lru_cache(maxsize=256)
 def _cosines(size: int, side: int, kept: int) -> np.ndarray:
     """Averaging of `size` values to `side` and their lowest `kept` cosines, in one matrix."""
     k = np.arange(kept)[:, None]
     n = np.arange(side)[None]
     dct = np.cos(np.pi * k * (2 * n + 1) / (2 * side))
-    weights: np.ndarray = (dct @ _averages(size, side)).astype(np.float32)
+    weights: np.ndarray = dct @ _averages(size, side)
     return weights
 
 
+@lru_cache(maxsize=256)
 def _averages(size: int, side: int) -> np.ndarray:
     """Shape (side, size): each row averages the stretch of the image that falls into one cell."""
     edges = np.linspace(0, size, side + 1)

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from medgraft.errors import ReadError
-from medgraft.index.hashing import array_id, content_id, perceptual
+from medgraft.index.hashing import array_id, content_id, perceptual, thumbnail
 from medgraft.index.paths import Reject
 from medgraft.read import Scan, identity, read
 
@@ -138,6 +138,14 @@ def describe(scan: Scan) -> dict[str, Any]:
         "high": high,
         "phash": None if low == high else perceptual(scan.array),
     }
+
+
+def small(file: str) -> np.ndarray | None:
+    """The thumbnail of one image; None if it can no longer be read."""
+    try:
+        return thumbnail(read(file).array)
+    except ReadError:
+        return None
 
 
 def _bits(scan: Scan) -> int:

@@ -9,6 +9,8 @@ from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wai
 from concurrent.futures.process import BrokenProcessPool
 from typing import TypeVar
 
+from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
+
 from medgraft.progress import bar
 
 Task = TypeVar("Task")
@@ -40,9 +42,7 @@ def spread(
     moved = bar(total=len(tasks), what=what)
     try:
         if workers == 0:
-            results: Iterator[tuple[int, Result | None]] = (
-                (place, function(task)) for place, task in enumerate(tasks)
-            )
+            results: Iterator[tuple[int, Result | None]] = _here(function, tasks)
         else:
             results = _in_processes(function, tasks, workers or _processors())
         for place, result in results:
@@ -54,6 +54,15 @@ def spread(
 
 def _processors() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def _here(
+    function: Callable[[Task], Result], tasks: Sequence[Task]
+) -> Iterator[tuple[int, Result | None]]:
+    for place, task in enumerate(tasks):
+        with threadpool_limits(1):
+            result = function(task)
+        yield place, result
 
 
 def _in_processes(
@@ -121,7 +130,12 @@ def _executor(workers: int) -> ProcessPoolExecutor:
     context = multiprocessing.get_context("forkserver" if "forkserver" in methods else "spawn")
     if "forkserver" in methods:
         context.set_forkserver_preload(PRELOAD)
-    return ProcessPoolExecutor(workers, mp_context=context)
+    return ProcessPoolExecutor(workers, mp_context=context, initializer=_one_thread)
+
+
+def _one_thread() -> None:
+    """Small matrices: threads of the linear algebra would only wait for each other."""
+    threadpool_limits(1)
 
 
 def _apply(function: Callable[[Task], Result], tasks: Sequence[Task]) -> list[Result]:

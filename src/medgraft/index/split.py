@@ -107,7 +107,8 @@ def check_split(index: Index) -> None:
         if leaks.is_empty():
             continue
         ids = leaks[tie].to_list()
-        shown = ", ".join(ids[:SHOWN]) + (", ..." if len(ids) > SHOWN else "")
+        names = _paths(index.frame, ids[:SHOWN]) if tie == "image_id" else ids[:SHOWN]
+        shown = ", ".join(names) + (", ..." if len(ids) > SHOWN else "")
         parts = " and ".join(leaks["parts"][0])
         what = NAMES[tie] + ("s are" if len(ids) > 1 else " is")
         raise LeakageError(
@@ -115,6 +116,12 @@ def check_split(index: Index) -> None:
             f" (such as {parts}): {shown}. Split again with `medgraft split INDEX --force`.",
             ids,
         )
+
+
+def _paths(frame: pl.DataFrame, ids: list[str]) -> list[str]:
+    """A path of each image: people know files by name, not by hash."""
+    known = dict(frame.filter(pl.col("image_id").is_in(ids)).select("image_id", "path").iter_rows())
+    return [known[name] for name in ids]
 
 
 def leaked(frame: pl.DataFrame, tie: str) -> pl.DataFrame:

@@ -91,9 +91,9 @@ def _identity(path: str) -> Identity | tuple[str, str]:
 def _volumes(tags: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame, list[Reject]]:
     """Single images, one row per volume, and the slices of folders that mix several."""
     key = ["folder", "series_id"]
+    tags = tags.with_columns(pl.col("series_id").fill_null(""))  # anonymised: the folder decides
     series = (
-        tags.filter(pl.col("series_id").is_not_null())
-        .group_by(key)
+        tags.group_by(key)
         .agg(pl.len().alias("files"), pl.col("position").drop_nulls().n_unique().alias("places"))
         .filter((pl.col("files") > 1) & (pl.col("places") == pl.col("files")))
         .with_columns(pl.len().over("folder").alias("volumes"))

@@ -1,0 +1,270 @@
+"""What in an index would make a result worthless, or doubtful."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from typing import Any, Literal
+
+import numpy as np
+import polars as pl
+
+from medgraft.index.hashing import near_pairs
+from medgraft.index.measure import small
+from medgraft.index.pool import spread
+from medgraft.index.split import NAMES, leaked, missing_classes
+from medgraft.index.summary import summarise
+from medgraft.index.table import PARTS, Index
+from medgraft.index.units import TIES
+
+Level = Literal["refuse", "warn", "note"]
+
+DISTANCE = 6  # bits of 64; aligned films of different children come as near as 2, hence LIKENESS
+LIKENESS = 0.99  # correlation of thumbnails; recompressed copies reach 0.999, different films 0.96
+SHOWN = 100  # examples kept of each finding
+TIMES = 4.0  # an image with so many times more or fewer pixels than the median is an outlier
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing that an audit found.
+
+    Attributes:
+        name: What it is, in one word for programs.
+        level: "refuse" invalidates a result, "warn" may, "note" is good to know.
+        count: How many images, pairs, patients or groups.
+        message: The same in one sentence for people.
+        examples: The first of them.
+    """
+
+    name: str
+    level: Level
+    count: int
+    message: str
+    examples: tuple[Any, ...] = ()
+
+
+@dataclass(frozen=True)
+class Audit:
+    """All findings about one index.
+
+    Attributes:
+        findings: The worst first.
+        summary: Images, patients and classes of each part.
+    """
+
+    findings: tuple[Finding, ...]
+    summary: dict[str, Any]
+
+    def refusals(self, *, strict: bool = False) -> list[Finding]:
+        """The findings that must not pass; with `strict`, warnings as well."""
+        levels = ("refuse", "warn") if strict else ("refuse",)
+        return [finding for finding in self.findings if finding.level in levels]
+
+    def as_dict(self) -> dict[str, Any]:
+        """What ``audit.json`` holds."""
+        return {"findings": [asdict(f) for f in self.findings], **self.summary}
+
+
+def audit(
+    index: Index, *, distance: int = DISTANCE, confirm: bool = True, workers: int | None = None
+) -> Audit:
+    """Look for what would make a result worthless.
+
+    Args:
+        index: The index, with or without a split.
+        distance: Bits in which perceptual hashes of near-identical images may differ.
+        confirm: Whether to look at the pixels of images whose hashes are near; without, films
+            of different patients in the same pose may count as near-identical.
+        workers: Processes for that; None takes one per processor, 0 this process.
+    """
+    found = [
+        *_leaks(index),
+        *_classes(index),
+        *_identical(index),
+        *_near(index, distance, confirm=confirm, workers=workers),
+        *_values(index),
+        *_sizes(index),
+        *_people(index),
+        *_rejects(index),
+    ]
+    rank = ("refuse", "warn", "note")
+    return Audit(tuple(sorted(found, key=lambda f: rank.index(f.level))), summarise(index))
+
+
+def _finding(
+    name: str, level: Level, examples: list[Any], message: str, count: int | None = None
+) -> Iterator[Finding]:
+    """The finding, if there is anything to it."""
+    count = len(examples) if count is None else count
+    if count:
+        yield Finding(name, level, count, message.format(count), tuple(examples[:SHOWN]))
+
+
+def _leaks(index: Index) -> Iterator[Finding]:
+    for tie in TIES:
+        leaks = leaked(index.frame, tie)
+        examples = [
+            {"id": row[tie], "parts": row["parts"], "paths": row["paths"]}
+            for row in leaks.head(SHOWN)
+            .join(
+                index.frame.group_by(tie).agg(pl.col("path").alias("paths")),
+                on=tie,
+                maintain_order="left",
+            )
+            .iter_rows(named=True)
+        ]
+        what = "images (byte by byte)" if tie == "image_id" else f"{NAMES[tie]}s"
+        message = "{} " + what + " are in more than one part of the split"
+        yield from _finding(f"{NAMES[tie]}_leak", "refuse", examples, message, leaks.height)
+
+
+def _classes(index: Index) -> Iterator[Finding]:
+    if index.frame["split"].count() == 0:
+        yield Finding("no_split", "note", 1, "the index has no split; see `medgraft split`")
+    if not index.labels:
+        yield Finding("unlabelled", "note", 1, "the index has no labels")
+        return
+    alone, absent = [], []
+    for part in [p for p in PARTS if (index.frame["split"] == p).any()] or ["all"]:
+        rows = index.frame if part == "all" else index.frame.filter(pl.col("split") == part)
+        if _has_one_class(index, rows):
+            alone.append(part)
+    yield from _finding(
+        "one_class",
+        "refuse",
+        alone,
+        "only one class is in: " + ", ".join(alone) + "; nothing can be learned or judged there",
+    )
+    if "all" not in alone:
+        absent = [
+            {"part": part, "class": name}
+            for part, name in missing_classes(index)
+            if part not in alone
+        ]
+    listed = ", ".join(f"{a['class']} in {a['part']}" for a in absent[:5])
+    yield from _finding(
+        "class_missing", "warn", absent, f"classes are missing from parts: {listed}"
+    )
+
+
+def _has_one_class(index: Index, rows: pl.DataFrame) -> bool:
+    """Whether no label of these rows takes two values."""
+    for name in index.labels:
+        values = rows[name].drop_nulls()
+        values = values.filter(values != -1) if values.dtype.is_numeric() else values
+        if values.n_unique() > 1:
+            return False
+    return True
+
+
+def _identical(index: Index) -> Iterator[Finding]:
+    same = (
+        index.frame.group_by("image_id", maintain_order=True)
+        .agg(
+            pl.col("path").alias("paths"),
+            pl.len().alias("times"),
+            (pl.struct(index.labels).n_unique() if index.labels else pl.lit(1)).alias("kinds"),
+        )
+        .filter(pl.col("times") > 1)
+    )
+    conflicts = same.filter(pl.col("kinds") > 1)
+    yield from _finding(
+        "label_conflict",
+        "warn",
+        conflicts["paths"].to_list(),
+        "{} images stand several times (byte by byte) with different labels",
+    )
+    yield from _finding(
+        "identical", "note", same["paths"].to_list(), "{} images stand more than once, byte by byte"
+    )
+
+
+def _near(index: Index, distance: int, *, confirm: bool, workers: int | None) -> Iterator[Finding]:
+    """Images that look the same and are not the same bytes."""
+    once = index.frame.unique("image_id", keep="first", maintain_order=True)
+    once = once.filter(pl.col("phash").is_not_null())
+    pairs = near_pairs(once["phash"].to_numpy(), distance)
+    if confirm and len(pairs):
+        pairs = pairs[_alike(index, once["path"].to_list(), pairs, workers)]
+    rows = [
+        {"paths": [once["path"][i], once["path"][j]], "parts": [parts[i], parts[j]], "bits": bits}
+        for parts in [once["split"].to_list()]
+        for i, j, bits in pairs.tolist()
+    ]
+    across = [row for row in rows if None not in row["parts"] and len(set(row["parts"])) > 1]
+    yield from _finding(
+        "near_identical_across_splits",
+        "warn",
+        across,
+        "{} pairs of near-identical images are in two parts of the split",
+    )
+    yield from _finding("near_identical", "note", rows, "{} pairs of images are near-identical")
+
+
+def _alike(index: Index, paths: list[str], pairs: np.ndarray, workers: int | None) -> np.ndarray:
+    """Which pairs still look the same as thumbnails; one that cannot be read stays under suspicion."""
+    rows = np.unique(pairs[:, :2])
+    files = [index.file(paths[row]) for row in rows]
+    seen = {rows[k]: image for k, image in spread(small, files, what="comparing", workers=workers)}
+
+    def alike(i: int, j: int) -> bool:
+        one, other = seen[i], seen[j]
+        if one is None or other is None:
+            return True
+        return one.shape == other.shape and float(one @ other) >= LIKENESS
+
+    return np.array([alike(i, j) for i, j in pairs[:, :2]], dtype=bool)
+
+
+def _values(index: Index) -> Iterator[Finding]:
+    low, high = pl.col("low"), pl.col("high")
+    nan = index.frame.filter(low.is_nan() | high.is_nan())["path"].to_list()
+    yield from _finding("nan", "warn", nan, "{} images hold values that are not numbers (NaN)")
+    infinite = index.frame.filter(low.is_infinite() | high.is_infinite())["path"].to_list()
+    yield from _finding("infinite", "warn", infinite, "{} images hold infinite values")
+    constant = index.frame.filter(low == high)["path"].to_list()
+    yield from _finding("constant", "note", constant, "{} images have the same value everywhere")
+
+
+def _sizes(index: Index) -> Iterator[Finding]:
+    spatial = pl.col("shape").list.slice(1)
+    known = index.frame.filter(pl.col("shape").is_not_null())
+    sized = known.select(
+        "path",
+        "shape",
+        spatial.list.len().alias("dims"),
+        # the logarithm of a product, which large volumes would overflow
+        spatial.list.eval(pl.element().log()).list.sum().alias("size"),
+    )
+    off = (pl.col("size") - pl.col("size").median().over("dims")).abs() > np.log(TIMES)
+    outliers = sized.filter(off).select("path", "shape").rows(named=True)
+    message = f"{{}} images have over {TIMES:g} times more or fewer pixels than the median"
+    yield from _finding("size_outlier", "note", outliers, message)
+    mixed = sized["dims"].n_unique()
+    yield from _finding(
+        "mixed_dimensions",
+        "warn",
+        [0] * (mixed > 1),
+        "pictures and volumes are mixed",
+        mixed * (mixed > 1),
+    )
+
+
+def _people(index: Index) -> Iterator[Finding]:
+    if not index.patients_known:
+        yield Finding(
+            "patients_unknown",
+            "warn",
+            len(index),
+            "patients are unknown: splits and intervals are by image, and look better than they are"
+            " if a patient has several images",
+        )
+        return
+    missing = index.frame.filter(pl.col("patient_id").is_null())["path"].to_list()
+    yield from _finding("patient_missing", "warn", missing, "{} images have no patient")
+
+
+def _rejects(index: Index) -> Iterator[Finding]:
+    rejects = index.rejects.rows(named=True)
+    yield from _finding("rejected", "note", rejects, "{} rows could not be used; see rejects.csv")
