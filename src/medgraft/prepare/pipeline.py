@@ -30,7 +30,7 @@ def default_steps(
 
     Examples:
         >>> default_steps(64, 1)
-        ['intensity', 'channels:count=1', 'pad_square', 'resize:side=64']
+        ['channels:count=1', 'intensity', 'pad_square', 'resize:side=64']
         >>> default_steps(64, 3, window=(-1000, 400))
         ['window:low=-1000,high=400', 'pad_square', 'resize:side=64', 'channels:count=3']
     """
@@ -42,8 +42,10 @@ def default_steps(
         values = [f"window:low={window[0]},high={window[1]}"]
     shape = ["pad_square", f"resize:side={size}"]
     count = [f"channels:count={channels}"]
-    # Fewer channels first, more channels last: the same result with less to resize.
-    return values + (count + shape if channels == 1 else shape + count)
+    # Fewer channels first, more channels last: there is less to work on in between.
+    if channels == 1:
+        return [*values[:-1], *count, values[-1], *shape]
+    return [*values, *shape, *count]
 
 
 def pipeline(specs: Sequence[str]) -> tuple[Step, ...]:

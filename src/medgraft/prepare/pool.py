@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import io
 import json
+import math
 import os
 import queue
 import signal
@@ -13,7 +15,7 @@ import threading
 from collections import deque
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
@@ -24,9 +26,11 @@ from medgraft.prepare.pipeline import canonical
 from medgraft.prepare.steps import Step
 
 Task = tuple[int, str]
+Chunk = list[Task]
 Answer = Prepared | Rejected
 
-AHEAD = 4  # tasks a worker holds at once, so that it never waits for us
+CHUNK = 16  # tasks in one message
+AHEAD = 2  # chunks that a worker holds, so that it never waits for us
 TIMEOUT_SECONDS = 600
 LEAST_MEMORY_BYTES = 2 * 2**30
 
@@ -70,9 +74,11 @@ def answers(
     if workers == 0:
         yield (answer(task, path, chain, bits) for task, path in tasks)
         return
-    count = min(workers or cores(), -(-len(tasks) // AHEAD))
-    pool = _Pool(tasks, _settings(chain, bits, count))
-    pool.start(count)
+    if not tasks:
+        yield iter(())
+        return
+    count = min(workers or cores(), -(-len(tasks) // 4))
+    pool = _Pool(tasks, _settings(chain, bits, count), count)
     try:
         yield iter(pool)
     finally:
@@ -92,29 +98,30 @@ def _settings(chain: Sequence[Step], bits: int, count: int) -> dict[str, Any]:
 class _Pool:
     """Threads, each of which feeds one worker process and passes its answers on."""
 
-    def __init__(self, tasks: Sequence[Task], settings: dict[str, Any]) -> None:
-        self._tasks = iter(tasks)
+    def __init__(self, tasks: Sequence[Task], settings: dict[str, Any], count: int) -> None:
+        size = max(1, min(CHUNK, len(tasks) // (4 * count)))  # all workers end at the same time
+        self._chunks = deque(list(tasks[k : k + size]) for k in range(0, len(tasks), size))
         self._total = len(tasks)
         self._settings = settings
         self._lock = threading.Lock()
         self._stopped = False
-        self._done: queue.Queue[Answer | Exception] = queue.Queue(maxsize=256)
+        self._done: queue.Queue[list[Answer] | Exception] = queue.Queue(maxsize=32)
         self._workers: set[_Worker] = set()
-        self._threads: list[threading.Thread] = []
-
-    def __iter__(self) -> Iterator[Answer]:
-        for _ in range(self._total):
-            done = self._done.get()
-            if isinstance(done, Exception):
-                raise done
-            yield done
-
-    def start(self, count: int) -> None:
         self._threads = [threading.Thread(target=self._serve, daemon=True) for _ in range(count)]
         for thread in self._threads:
             thread.start()
 
+    def __iter__(self) -> Iterator[Answer]:
+        left = self._total
+        while left:
+            done = self._done.get()
+            if isinstance(done, Exception):
+                raise done
+            left -= len(done)
+            yield from done
+
     def stop(self) -> None:
+        """End the workers, whatever they are at."""
         with self._lock:
             self._stopped = True
             for worker in self._workers:
@@ -125,38 +132,16 @@ class _Pool:
 
     def _serve(self) -> None:
         try:
-            self._feed(deque())
+            given: deque[Chunk] = deque()
+            while (worker := self._new_worker()) is not None:
+                with worker:
+                    self._feed(worker, given)
+                self._workers.discard(worker)
+                if not given:
+                    return
+                self._bury(worker, given)
         except Exception as error:  # noqa: BLE001 (passed on to the thread that iterates)
             self._done.put(error)
-
-    def _feed(self, waiting: deque[Task]) -> None:
-        """Keep one worker busy; one that dies costs the task it was on, and is replaced."""
-        while (worker := self._new_worker()) is not None:
-            with worker:
-                for task in waiting:
-                    worker.send(task)
-                while self._fill(worker, waiting):
-                    number = waiting[0][0]
-                    reply = worker.receive(number)
-                    if reply is None:
-                        break
-                    waiting.popleft()
-                    self._done.put(reply)
-            self._workers.discard(worker)
-            if not waiting or self._stopped:
-                return
-            self._done.put(worker.verdict(waiting.popleft()[0]))
-
-    def _fill(self, worker: _Worker, waiting: deque[Task]) -> bool:
-        """Hand out tasks until the worker holds enough; whether it holds any."""
-        while len(waiting) < AHEAD:
-            with self._lock:
-                task = None if self._stopped else next(self._tasks, None)
-            if task is None:
-                break
-            waiting.append(task)
-            worker.send(task)
-        return bool(waiting)
 
     def _new_worker(self) -> _Worker | None:
         with self._lock:
@@ -164,8 +149,44 @@ class _Pool:
                 return None
             worker = _Worker(self._settings)
             self._workers.add(worker)
-        worker.await_ready(lambda: self._stopped)
-        return worker
+        if worker.ready() or self._stopped:
+            return worker
+        with worker:
+            worker.kill()
+        raise worker.stillborn
+
+    def _feed(self, worker: _Worker, given: deque[Chunk]) -> None:
+        """Keep a worker busy until it dies or no task is left; `given` is what it holds."""
+        for chunk in given:
+            worker.send(chunk)
+        while self._give(worker, given):
+            found = worker.receive(given[0])
+            if found is None:
+                return
+            del given[0][: len(found)]
+            if not given[0]:
+                given.popleft()
+            self._done.put(found)
+
+    def _give(self, worker: _Worker, given: deque[Chunk]) -> bool:
+        """Hand out chunks until the worker holds enough; whether it holds any."""
+        while len(given) < AHEAD:
+            with self._lock:
+                if self._stopped or not self._chunks:
+                    break
+                given.append(self._chunks.popleft())
+            worker.send(given[-1])
+        return bool(given)
+
+    def _bury(self, worker: _Worker, given: deque[Chunk]) -> None:
+        """Blame the image on which a worker died; if it may be one of several, try each alone."""
+        if self._stopped:
+            return
+        suspects = given.popleft()
+        if len(suspects) == 1:
+            self._done.put([worker.verdict(suspects[0][0])])
+        else:
+            given.extendleft([task] for task in reversed(suspects))
 
 
 class _Worker:
@@ -174,6 +195,7 @@ class _Worker:
     def __init__(self, settings: dict[str, Any]) -> None:
         self._dtype = DTYPES[settings["bits"]]
         self._errors = tempfile.TemporaryFile()  # noqa: SIM115 (closed with the worker)
+        self.stillborn = StoreError("a worker process must start, and did not.")
         threads = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
         paths = os.pathsep.join(path for path in sys.path if path)  # the same medgraft as here
         self._process = subprocess.Popen(
@@ -184,7 +206,11 @@ class _Worker:
             start_new_session=True,  # Ctrl-C is for the parent, which stops its workers
             env={**os.environ, **threads, "PYTHONPATH": paths},
         )
-        self._write(settings)
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        self._stdin = self._process.stdin
+        self._stdout = cast(io.BufferedReader, self._process.stdout)
+        self.send(settings)
 
     def __enter__(self) -> _Worker:
         return self
@@ -192,44 +218,55 @@ class _Worker:
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
         if kind is not None:
             self.kill()  # it may wait for us to read what nobody will
-        assert self._process.stdin is not None
         with suppress(BrokenPipeError):
-            self._process.stdin.close()
+            self._stdin.close()
         self._process.wait()
         self._stdout.close()
         self._errors.close()
 
-    def await_ready(self, stopped: Any) -> None:
-        """Wait until the worker has imported what it needs."""
-        if self._head() is not None:
-            return
-        with self:
-            self._process.wait()
-            self._errors.seek(0)
-            lines = self._errors.read().decode(errors="replace").strip().splitlines()
-        if not stopped():
-            raise StoreError(
-                "a worker process must start, but it ended at once"
-                f" ({lines[-1] if lines else 'without a word'})."
-                " Check the installation with `medgraft doctor`."
-            )
+    def ready(self) -> bool:
+        """Wait until the worker has imported what it needs; false if it ended instead."""
+        if self._message() is not None:
+            return True
+        self._errors.seek(0)
+        lines = self._errors.read().decode(errors="replace").strip().splitlines()
+        self.stillborn = StoreError(
+            "a worker process must start, but it ended at once"
+            f" ({lines[-1] if lines else 'without a word'})."
+            " Check the installation with `medgraft doctor`."
+        )
+        return False
 
-    def send(self, task: Task) -> None:
-        self._write(task)
+    def send(self, data: Any) -> None:
+        """Write one line of JSON: the settings, or a chunk of tasks."""
+        with suppress(BrokenPipeError):  # it has died, which `receive` will notice
+            self._stdin.write(json.dumps(data).encode() + b"\n")
+            self._stdin.flush()
 
-    def receive(self, task: int) -> Answer | None:
-        """The next answer, which is that to `task`; None if the process has died."""
-        head = self._head()
-        if head is None:
+    def receive(self, chunk: Chunk) -> list[Answer] | None:
+        """The next answers, to the first tasks of `chunk`; None if the process has died.
+
+        Raises:
+            ArgumentError: If the steps themselves are wrong.
+        """
+        message = self._message()
+        if message is None:
             return None
-        if head["kind"] == "wrong":
-            raise ArgumentError(head["message"])
-        if head["kind"] == "rejected":
-            return Rejected(task, head["reason"], head["remedy"], head["lasting"])
-        array = np.empty(head["shape"], self._dtype)
-        if self._stdout.readinto(array.reshape(-1).view(np.uint8).data) < array.nbytes:
+        if "wrong" in message:
+            raise ArgumentError(message["wrong"])
+        heads = message["answers"]
+        shapes = [head.get("shape", (0,)) for head in heads]
+        ends = np.cumsum([math.prod(shape) for shape in shapes])
+        numbers = np.empty(int(ends[-1]), self._dtype)
+        if self._stdout.readinto(numbers.view(np.uint8).data) < numbers.nbytes:
             return None
-        return Prepared(task, array, head["bits"])
+        parts = np.split(numbers, ends[:-1])
+        return [
+            Prepared(task, part.reshape(head["shape"]), head["bits"])
+            if "shape" in head
+            else Rejected(task, head["reason"], head["remedy"], head["lasting"])
+            for (task, _), head, part in zip(chunk, heads, parts, strict=False)
+        ]
 
     def verdict(self, task: int) -> Rejected:
         """What to say of the image on which the process has died."""
@@ -244,18 +281,9 @@ class _Worker:
         return Rejected(task, reason, remedy, lasting=False)
 
     def kill(self) -> None:
+        """End the process at once."""
         self._process.kill()
 
-    @property
-    def _stdout(self) -> Any:
-        return self._process.stdout
-
-    def _head(self) -> dict[str, Any] | None:
+    def _message(self) -> dict[str, Any] | None:
         line = self._stdout.readline()
         return json.loads(line) if line.endswith(b"\n") else None
-
-    def _write(self, data: Any) -> None:
-        assert self._process.stdin is not None
-        with suppress(BrokenPipeError):  # it has died, which `receive` will notice
-            self._process.stdin.write(json.dumps(data).encode() + b"\n")
-            self._process.stdin.flush()

@@ -1,9 +1,9 @@
 """A process that prepares images for another one: ``python -m medgraft.prepare.worker``.
 
 A decoder that crashes takes this process with it and nothing else. Settings come as one line of
-JSON on standard input, then one task per line. Each answer is a line of JSON, followed by the
-bytes of the array if there is one. The process ends when its input does, so it never outlives
-its parent for longer than one image.
+JSON on standard input, then one line for each chunk of tasks. An answer is a line of JSON about
+some tasks of a chunk, in their order, followed by the bytes of their arrays. The process ends
+when its input does, so it never outlives its parent for longer than one image.
 """
 
 from __future__ import annotations
@@ -12,11 +12,15 @@ import json
 import os
 import signal
 import sys
+import time
 from typing import IO, Any
 
 from medgraft.errors import ArgumentError
 from medgraft.prepare.answers import Prepared, answer
 from medgraft.prepare.pipeline import pipeline
+
+HOLD_BYTES = 4 * 2**20  # answers are held back until they are so large, or so old: a message
+HOLD_SECONDS = 0.2  # for each small image would cost as much as the image
 
 
 def main() -> None:
@@ -26,32 +30,61 @@ def main() -> None:
     settings = json.loads(sys.stdin.buffer.readline())
     _limit_memory(settings["memory_bytes"])
     chain = pipeline(settings["steps"])
-    _send(replies, {"kind": "ready"})
+    out = _Answers(replies)
+    out.send({"ready": True})
     for line in sys.stdin.buffer:
-        task, path = json.loads(line)
-        signal.alarm(settings["timeout_seconds"])  # ends the process, even inside a decoder
+        for task, path in json.loads(line):
+            signal.alarm(settings["timeout_seconds"])  # ends the process, even inside a decoder
+            try:
+                result = answer(task, path, chain, settings["bits"])
+            except ArgumentError as error:
+                out.send({"wrong": str(error)})
+                return
+            finally:
+                signal.alarm(0)
+            if isinstance(result, Prepared):
+                head = {"shape": result.array.shape, "bits": result.source_bits}
+                out.add(head, result.array.data)
+            else:
+                words = {"reason": result.reason, "remedy": result.remedy}
+                out.add({**words, "lasting": result.lasting})
+        out.flush()
+
+
+class _Answers:
+    """Answers on their way to the parent."""
+
+    def __init__(self, replies: IO[bytes]) -> None:
+        self._replies = replies
+        self._heads: list[dict[str, Any]] = []
+        self._arrays: list[memoryview] = []
+        self._since = time.monotonic()
+
+    def add(self, head: dict[str, Any], array: memoryview | None = None) -> None:
+        """Take an answer, and send what is held if it has become large or old."""
+        self._heads.append(head)
+        if array is not None:
+            self._arrays.append(array)
+        large = sum(a.nbytes for a in self._arrays) > HOLD_BYTES
+        if large or time.monotonic() - self._since > HOLD_SECONDS:
+            self.flush()
+
+    def flush(self) -> None:
+        """Send what is held."""
+        if self._heads:
+            self.send({"answers": self._heads}, self._arrays)
+        self._heads, self._arrays = [], []
+        self._since = time.monotonic()
+
+    def send(self, message: dict[str, Any], arrays: list[memoryview] | None = None) -> None:
+        """Write one message, and the bytes of the arrays after it."""
         try:
-            result = answer(task, path, chain, settings["bits"])
-        except ArgumentError as error:
-            _send(replies, {"kind": "wrong", "message": str(error)})
-            continue
-        finally:
-            signal.alarm(0)
-        if isinstance(result, Prepared):
-            head = {"kind": "prepared", "bits": result.source_bits, "shape": result.array.shape}
-            _send(replies, head, result.array.data)
-        else:
-            head = {"reason": result.reason, "remedy": result.remedy, "lasting": result.lasting}
-            _send(replies, {"kind": "rejected", **head})
-
-
-def _send(replies: IO[bytes], head: dict[str, Any], payload: memoryview | bytes = b"") -> None:
-    try:
-        replies.write(json.dumps(head).encode() + b"\n")
-        replies.write(payload)
-        replies.flush()
-    except BrokenPipeError:  # the parent is gone
-        os._exit(0)
+            self._replies.write(json.dumps(message).encode() + b"\n")
+            for array in arrays or []:
+                self._replies.write(array)
+            self._replies.flush()
+        except BrokenPipeError:  # the parent is gone
+            os._exit(0)
 
 
 def _limit_memory(limit: int) -> None:

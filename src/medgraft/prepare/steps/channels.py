@@ -42,7 +42,19 @@ class Channels(Step):
             )
         array = scan.array[:opaque]
         if self.count == 1 and opaque == 3:
-            array = np.tensordot(LUMINANCE, array.astype(np.float32, copy=False), axes=1)[None]
+            array = _grey(array)
         elif self.count == 3 and opaque == 1:
             array = np.repeat(array, 3, axis=0)
         return replace(scan, array=array)
+
+
+def _grey(array: np.ndarray) -> np.ndarray:
+    """Luminance of (3, *S) as float32 (1, *S)."""
+    red, green, blue = (
+        np.multiply(channel, weight, dtype=np.float32)
+        for channel, weight in zip(array, LUMINANCE, strict=True)
+    )
+    red += green
+    red += blue
+    grey: np.ndarray = red[None]
+    return grey

@@ -77,7 +77,11 @@ def _stretched(array: np.ndarray, low: float, high: float) -> np.ndarray:
         return np.zeros(array.shape, np.float32)
     if array.dtype.itemsize > 2:  # whole numbers above 2**24 and doubles need more than float32
         return np.clip((array - np.float64(low)) / (high - low), 0, 1).astype(np.float32)
+    share = np.float32(1 / (high - low))
+    if low == 0 and array.dtype.kind == "u" and np.iinfo(array.dtype).max <= high:
+        exact: np.ndarray = np.multiply(array, share, dtype=np.float32)
+        return exact  # the usual 8-bit picture: one pass, nothing to clip
     result: np.ndarray = np.subtract(array, low, dtype=np.float32)
-    result *= np.float32(1 / (high - low))
+    result *= share
     np.clip(result, 0, 1, out=result)
     return result
