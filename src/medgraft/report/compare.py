@@ -16,7 +16,7 @@ from medgraft.report.figures import hexagon
 from medgraft.report.saved import Saved, load
 from medgraft.report.tables import Value
 from medgraft.report.template import fill_page
-from medgraft.report.words import MEANINGS, count, label, without_folders
+from medgraft.report.words import MEANINGS, count, in_order, label, without_folders
 from medgraft.runs import RunFolder
 
 
@@ -55,7 +55,7 @@ def write_comparison(runs: Sequence[Path], out: Path) -> Path:
             name: {metric: m.value for metric, m in one.evaluation.metrics.items()}
             for name, one in zip(names, saved, strict=True)
         },
-        macro=any(remarks.macro(one.evaluation) for one in saved),
+        note=remarks.means(saved[0].evaluation),
     )
     target = RunFolder(Path(out))
     write_text(target.figures / "hexagon.svg", drawing.alone())
@@ -99,7 +99,7 @@ def rows(saved: Sequence[Saved]) -> list[Row]:
     metrics = dict.fromkeys(metric for one in saved for metric in one.evaluation.metrics)
     return [
         Row(label(metric), MEANINGS.get(metric, ""), [_value(one, metric) for one in saved])
-        for metric in sorted(metrics, key=lambda metric: metric != "auroc")
+        for metric in in_order(metrics)
     ]
 
 

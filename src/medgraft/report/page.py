@@ -94,14 +94,15 @@ def figures(saved: Saved) -> list[canvas.Drawing]:
     values = {name: measured.value for name, measured in evaluation.metrics.items()}
     drawn: list[canvas.Drawing | None] = [
         roc.draw(curves.roc, unit=evaluation.unit) if curves.roc else None,
-        hexagon.draw({saved.name: values}, macro=remarks.macro(evaluation)),
+        hexagon.draw({saved.name: values}, note=remarks.means(evaluation)),
         _confusion(saved),
         precision_recall.draw(curves.precision_recall) if curves.precision_recall else None,
         calibration.draw(curves.calibration) if curves.calibration else None,
     ]
     if (history := lines.history(saved)) is not None:
         drawn.append(learning.draw(history))
-    return [one for one in drawn if one is not None]
+    held = [one for one in drawn if one is not None]
+    return sorted(held, key=lambda one: one.width > canvas.WIDTH)  # wide ones below the others
 
 
 def _confusion(saved: Saved) -> canvas.Drawing | None:
@@ -136,9 +137,10 @@ def page(saved: Saved, drawings: list[canvas.Drawing], pictures: Sequence[Pictur
         threshold=remarks.threshold(saved.evaluation),
         metrics=tables.metrics(saved.evaluation),
         classes=tables.classes(saved.evaluation),
-        macro=remarks.macro(saved.evaluation),
+        means=remarks.means(saved.evaluation),
         drawings={drawing.name: drawing for drawing in drawings},
         pictures=pictures,
+        left_out=tables.left_out(saved.evaluation),
         reasons=reasons,
         unlisted=unlisted,
         splits=None if record is None else tables.splits(record.data),

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from medgraft.report.contracts import Example
 from medgraft.report.saved import Saved
-from medgraft.report.words import alias, file_name, number
+from medgraft.report.words import alias, file_name, number, shorten
 
 PICTURES = 12  # of either kind
 
@@ -42,19 +42,26 @@ def _picture(saved: Saved, example: Example) -> Picture:
         alt=f"Test image: {actual}, taken for {predicted}",
         actual=actual,
         predicted=predicted,
-        probability=number(example.probability, digits=2)
-        if example.probability is not None
-        else "",
+        probability=_probability(saved, example),
         patient=patient,
         file=_without_id(file_name(example.path), example.patient_id, patient),
         correct=example.correct,
     )
 
 
+def _probability(saved: Saved, example: Example) -> str:
+    """The probability of the answer; nothing where several labels have one each."""
+    several = saved.evaluation.kind == "independent" and len(saved.evaluation.names) > 1
+    if example.probability is None or several:
+        return ""
+    text = number(example.probability, digits=2)
+    return f"p {text[0]} {text[1:]}" if text[0] in "<>" else f"p = {text}"
+
+
 def _names(value: str | list[str] | None) -> str:
     if value is None:
         return "unknown"
-    return value if isinstance(value, str) else ", ".join(value) or "nothing"
+    return shorten(value if isinstance(value, str) else ", ".join(value) or "none", 80)
 
 
 def _without_id(name: str, patient_id: str | None, stand_in: str) -> str:

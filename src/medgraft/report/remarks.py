@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from medgraft.report.contracts import Evaluation, Measured, Record
 from medgraft.report.saved import Saved
-from medgraft.report.words import count, interval, label, number, percent
+from medgraft.report.words import count, interval, label, number, part, percent
 
 FEW_PATIENTS = 100
 NOT_A_DEVICE = (
@@ -50,14 +50,34 @@ def subject(saved: Saved) -> str:
 def _named(evaluation: Evaluation, metric: str) -> str:
     measured = evaluation.metrics[metric]
     name = label(metric) if metric == "auroc" else label(metric).lower()
-    if macro(evaluation):
-        name = f"mean {name} over {count(len(evaluation.names), 'class', plural='classes')}"
+    if macro(evaluation) and not _overall(evaluation, metric):
+        name = f"mean {name} over {_defined(evaluation, metric)}"
     bounds = (
         f" ({percent(evaluation.confidence)} interval {interval(measured)}, by {evaluation.unit})"
         if measured.low is not None
         else ""
     )
     return f"{name} {number(measured.value)}{bounds}"
+
+
+def _overall(evaluation: Evaluation, metric: str) -> bool:
+    """Whether a metric is one number for all classes: the share of images with the right class."""
+    return evaluation.kind == "exclusive" and metric == "accuracy"
+
+
+def _defined(evaluation: Evaluation, metric: str) -> str:
+    known = [m.get(metric) for m in evaluation.classes.values()]
+    defined = sum(one is not None and one.value is not None for one in known)
+    whole = count(len(evaluation.names), "class", plural="classes")
+    return whole if defined in (0, len(evaluation.names)) else f"{defined} of {whole}"
+
+
+def means(evaluation: Evaluation) -> str:
+    """Over what the metrics are means; empty where they are not."""
+    if not macro(evaluation):
+        return ""
+    which = "Values but the accuracy" if _overall(evaluation, "accuracy") else "Values"
+    return f"{which} are means over the classes."
 
 
 def macro(evaluation: Evaluation) -> bool:
@@ -106,7 +126,7 @@ def threshold(evaluation: Evaluation) -> str:
     rule = f", by the rule “{evaluation.threshold_rule}”" if evaluation.threshold_rule else ""
     if not evaluation.threshold_split:
         return f"{which}{rule}."
-    place = f", chosen on the {evaluation.threshold_split} part"
+    place = f", chosen on the {part(evaluation.threshold_split)} part"
     if evaluation.threshold_split == evaluation.split:
         return f"{which}{rule}{place}: the same images that it is judged on."
     return f"{which}{rule}{place} and then kept."
@@ -122,7 +142,7 @@ def warnings(saved: Saved) -> list[str]:
         *([] if record is None else record.notes),
         *evaluation.notes,
     ]
-    return list(dict.fromkeys(found))
+    return list(dict.fromkeys(text[:1].upper() + text[1:] for text in found))
 
 
 def _of_run(record: Record, evaluation: Evaluation) -> list[str]:
@@ -136,7 +156,7 @@ def _of_run(record: Record, evaluation: Evaluation) -> list[str]:
         found.append(f"The run was {record.status} before its end; these are the results so far.")
     if evaluation.split in ("train", "val"):
         found.append(
-            f"Judged on the {evaluation.split} part, which training has used: expect less on new"
+            f"Judged on the {part(evaluation.split)} part, which training has used: expect less on new"
             " patients."
         )
     if not record.data.patients_known:

@@ -15,17 +15,18 @@ from medgraft.report.words import (
     count,
     duration,
     file_name,
+    in_order,
     interval,
     label,
     moment,
     number,
+    part,
     percent,
     without_folders,
 )
 
 CLASS_METRICS = ("auroc", "average_precision", "recall", "specificity", "precision", "f1")
 REJECTS = 12  # reasons shown; the rest stands in rejects.csv
-PART_NAMES = {"train": "Training", "val": "Validation", "test": "Test"}
 
 
 @dataclass(frozen=True)
@@ -64,11 +65,10 @@ class MetricRow:
 
 
 def metrics(evaluation: Evaluation) -> list[MetricRow]:
-    """A row per metric, in the order of evaluation.json with the AUROC first."""
-    names = sorted(evaluation.metrics, key=lambda name: name != "auroc")
+    """A row per metric, AUROC first."""
     return [
         MetricRow(label(name), MEANINGS.get(name, ""), Value.of(evaluation.metrics[name]))
-        for name in names
+        for name in in_order(evaluation.metrics)
     ]
 
 
@@ -100,29 +100,47 @@ def _cell(of_class: Metrics, metric: str) -> Value | None:
 
 
 @dataclass(frozen=True)
+class Held:
+    """How much one part of the split holds, and which share of its images that is."""
+
+    count: str
+    share: str = ""
+
+
+@dataclass(frozen=True)
 class SplitTable:
     """How the data were split: a column per part, a row per quantity."""
 
     parts: list[str]
-    rows: dict[str, list[str]]
+    rows: dict[str, list[Held]]
 
 
 def splits(data: Data) -> SplitTable | None:
     """Images, patients and images per class of each part."""
     if not data.splits:
         return None
-    parts = list(data.splits.values())
-    rows = {"Images": [count(part.images) for part in parts]}
+    held = list(data.splits.values())
+    rows = {"Images": [Held(count(one.images)) for one in held]}
     if data.patients_known:
-        rows["Patients"] = [count(part.patients) for part in parts]
-    for name in dict.fromkeys(name for part in parts for name in part.classes):
-        rows[name] = [_balance(part.classes.get(name, 0), part.images) for part in parts]
-    return SplitTable([PART_NAMES.get(name, name) for name in data.splits], rows)
+        rows["Patients"] = [Held(count(one.patients)) for one in held]
+    for name in dict.fromkeys(name for one in held for name in one.classes):
+        rows[name] = [_balance(one.classes.get(name, 0), one.images) for one in held]
+    return SplitTable([part(name).capitalize() for name in data.splits], rows)
 
 
-def _balance(positives: int, images: int) -> str:
-    share = f" ({percent(positives / images)})" if images else ""
-    return count(positives) + share
+def _balance(positives: int, images: int) -> Held:
+    return Held(count(positives), percent(positives / images) if images else "")
+
+
+def left_out(evaluation: Evaluation) -> str:
+    """How many images of each label were uncertain or blank; empty where none were."""
+    held = {
+        name: [f"{count(n)} {kind}" for kind, n in kinds.items() if n]
+        for name, kinds in evaluation.left_out.items()
+    }
+    if evaluation.kind == "exclusive":  # the same images for every class
+        return next((" and ".join(kinds) for kinds in held.values() if kinds), "")
+    return "; ".join(f"{name} {' and '.join(kinds)}" for name, kinds in held.items() if kinds)
 
 
 @dataclass(frozen=True)
@@ -215,17 +233,17 @@ def _trainable(network: Mapping[str, Any]) -> str | None:
     some, whole = network.get("trainable"), network.get("parameters")
     if not isinstance(some, int | float):
         return None
-    share = (
-        f" ({percent(some / whole, digits=1)})" if isinstance(whole, int | float) and whole else ""
-    )
-    return count(some) + share
+    if not isinstance(whole, int | float) or not whole:
+        return count(some)
+    return "all" if some == whole else f"{count(some)} ({percent(some / whole, digits=1)})"
 
 
 def _best(best: Mapping[str, Any]) -> str | None:
     if best.get("epoch") is None:
         return None
     value = best.get("value")
-    name = str(best.get("metric", "score")).replace("_", " ")
+    name = str(best.get("metric", "score"))
+    name = f"{label(name.removesuffix('_val'))} on validation" if name.endswith("_val") else name
     return f"{best['epoch']}" + (f" ({name} {value:.4f})" if isinstance(value, float) else "")
 
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from medgraft import __version__
 from medgraft.report.figures import canvas
 from medgraft.report.remarks import NOT_A_DEVICE
-from medgraft.report.words import clean, count
+from medgraft.report.words import clean, count, part
 
 if TYPE_CHECKING:
     from jinja2 import Environment
@@ -51,7 +52,17 @@ def environment(*, autoescape: bool) -> Environment:
         keep_trailing_newline=True,
     )
     found.filters["count"] = count
+    found.filters["part"] = part
+    found.filters["unbroken"] = unbroken
     return found
+
+
+def unbroken(text: str) -> Any:
+    """Escaped text in which no range of numbers ("0.981–0.992") or share is parted at a line's end."""
+    from markupsafe import Markup, escape
+
+    ranges = re.compile(r"[\d.]+–[\d.]+|[\d.]+ %")
+    return Markup(ranges.sub(r'<span class="whole">\g<0></span>', str(escape(clean(text)))))  # noqa: S704
 
 
 def _printable(value: Any) -> Any:

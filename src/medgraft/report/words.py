@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
+from collections.abc import Iterable
 from datetime import datetime
 
 from medgraft.report.contracts import Measured
@@ -18,19 +19,21 @@ LABELS = {
     "brier": "Brier score",
     "ece": "Calibration error",
 }
-MEANINGS = {
+MEANINGS = {  # in the order in which they are shown
+    "auroc": "chance that a positive image scores above a negative one",
     "accuracy": "share of images that got the right answer",
     "recall": "share of the positive images that it finds (sensitivity)",
+    "specificity": "share of the negative images that it clears",
     "precision": "share of its positive answers that are right",
     "f1": "harmonic mean of precision and recall",
     "f2": "like F1, recall counting more",
     "f0.5": "like F1, precision counting more",
-    "specificity": "share of the negative images that it clears",
-    "auroc": "chance that a positive image scores above a negative one",
     "average_precision": "area under precision over recall; chance level is the prevalence",
     "brier": "mean squared error of the probability; lower is better",
     "ece": "mean gap between probability and frequency; lower is better",
 }
+PARTS = {"train": "training", "val": "validation"}
+ORDER = tuple(MEANINGS)
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff\ufffe\uffff]")
 _PATH = re.compile(r"""(?<![\w<])(?:[A-Za-z]:)?[^\s'"=,;:()\[\]]*[/\\][^\s'",;:()\[\]]+""")
 
@@ -58,10 +61,14 @@ def interval(measured: Measured) -> str:
     Examples:
         >>> interval(Measured(value=0.987, low=0.981, high=0.992))
         '0.981–0.992'
+        >>> interval(Measured(value=0.999, low=0.998, high=0.9999))
+        '0.998 to >0.999'
     """
     if measured.low is None or measured.high is None:
         return DASH
-    return f"{number(measured.low)}{DASH}{number(measured.high)}"
+    low, high = number(measured.low), number(measured.high)
+    between = " to " if low[0] in "<>-" or high[0] in "<>-" else DASH
+    return f"{low}{between}{high}"
 
 
 def percent(share: float, *, digits: int = 0) -> str:
@@ -119,9 +126,29 @@ def moment(text: str | None) -> str:
     return f"{when:%Y-%m-%d %H:%M}{zone}"
 
 
+def part(split: str) -> str:
+    """The name of a part of the split as people write it.
+
+    Examples:
+        >>> part("val"), part("test"), part("fold 3")
+        ('validation', 'test', 'fold 3')
+    """
+    return PARTS.get(split, split)
+
+
 def label(metric: str) -> str:
     """The name of a metric as people write it."""
     return LABELS.get(metric, metric.replace("_", " ").capitalize())
+
+
+def in_order(metrics: Iterable[str]) -> list[str]:
+    """Metrics in the order of `MEANINGS`, the area under the ROC curve first; unknown ones last.
+
+    Examples:
+        >>> in_order(["ece", "lift", "accuracy", "auroc"])
+        ['auroc', 'accuracy', 'ece', 'lift']
+    """
+    return sorted(metrics, key=lambda name: ORDER.index(name) if name in ORDER else len(ORDER))
 
 
 def clean(text: object) -> str:

@@ -42,7 +42,7 @@ def draw(classes: Sequence[Reliability]) -> canvas.Drawing:
         bars.set_ylabel("Images")
         if len(classes) == 1 and classes[0].score:
             canvas.corner_note(axes, f"Calibration error {classes[0].score}")
-        canvas.key(figure, handles, [f"{c.name}  {c.score}" for c in classes])
+        canvas.key(figure, handles, [f"{canvas.plain(c.name, 20)}  {c.score}" for c in classes])
         return canvas.finish(
             figure,
             "calibration",

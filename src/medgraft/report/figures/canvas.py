@@ -50,7 +50,7 @@ _SETTINGS = {
     "svg.fonttype": "none",  # real text: it can be searched, copied and read aloud
     "font.family": "sans-serif",
     "font.sans-serif": ["DejaVu Sans"],
-    "font.size": 9.5,
+    "font.size": 10,
     "text.parse_math": False,  # a class may be called "$5 {"
     "axes.edgecolor": SOFT,
     "axes.labelcolor": INK,
@@ -186,7 +186,7 @@ def key(figure: Figure, handles: Sequence[Any], labels: Sequence[str], *, column
         loc="lower left",
         bbox_to_anchor=(0.02, 0.0),
         ncols=columns,
-        fontsize=8.5,
+        fontsize=9,
         labelspacing=0.35,
         borderaxespad=0.1,
         handlelength=2.2,

@@ -12,10 +12,14 @@ from medgraft.report.words import percent
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
+CHARACTER = 0.085  # inches, of a label
+_LEVEL: dict[str, Any] = {"fontsize": 8.5}
+_SLANTED = {**_LEVEL, "rotation": 35, "ha": "right", "rotation_mode": "anchor"}
 Cells = Sequence[Sequence[float]]
 Writer = Callable[["Axes", float, float, float, float], None]
 STRENGTH = 0.5  # opacity of a full cell; ink stays readable on it, on both grounds
 CROWDED = 6  # more classes than this leave no room for shares in the cells
+FITTING = 8  # more classes than this make the figure wider than the others
 
 
 def draw(names: Sequence[str], counts: Cells, shares: Cells) -> canvas.Drawing:
@@ -28,14 +32,16 @@ def draw(names: Sequence[str], counts: Cells, shares: Cells) -> canvas.Drawing:
     """
     k = len(names)
     crowded = k > CROWDED
-    cell = 0.52 if crowded else min(1.5, 3.3 / k)
-    left, bottom = 1.5 if crowded else 1.15, 1.35 if crowded else 0.62
+    left = 1.25
+    cell = 0.46 if k > FITTING else (canvas.WIDTH - left - 0.1) / k if k > 2 else 1.5
+    slanted = max(len(canvas.plain(name, 14)) for name in names) * CHARACTER > cell
+    bottom = 1.1 if slanted else 0.62
     with canvas.style():
         figure = canvas.paper(left + cell * k + 0.1, bottom + cell * k + 0.1)
         axes = canvas.panel(figure, left=left, right=0.1, top=0.1, bottom=bottom)
         _cells(axes, counts, shares, _count_only if crowded else _two_lines)
         shown = [canvas.plain(name, 14) for name in names]
-        axes.set_xticks([j + 0.5 for j in range(k)], shown, **_slant(names, cell, crowded=crowded))
+        axes.set_xticks([j + 0.5 for j in range(k)], shown, **(_SLANTED if slanted else _LEVEL))
         axes.set_yticks([i + 0.5 for i in range(k)], shown, fontsize=8.5)
         axes.set_xlabel("Predicted")
         axes.set_ylabel("Actual")
@@ -117,13 +123,6 @@ def _one_line(axes: Axes, x: float, y: float, n: float, share: float) -> None:
 
 def _count_only(axes: Axes, x: float, y: float, n: float, share: float) -> None:  # noqa: ARG001
     axes.text(x, y, f"{n:,.0f}", fontsize=8, ha="center", va="center")
-
-
-def _slant(names: Sequence[str], cell: float, *, crowded: bool) -> dict[str, Any]:
-    room = cell / 0.085  # characters at this size
-    if crowded or max(len(canvas.plain(n, 14)) for n in names) > room:
-        return {"rotation": 35, "ha": "right", "rotation_mode": "anchor", "fontsize": 8.5}
-    return {"fontsize": 8.5}
 
 
 def _description(names: Sequence[str], counts: Cells) -> str:

@@ -42,13 +42,13 @@ def closed(values: Sequence[float | None]) -> np.ndarray:
     return np.vstack([points, points[:1]])
 
 
-def draw(runs: Mapping[str, Mapping[str, float | None]], *, macro: bool = False) -> canvas.Drawing:
+def draw(runs: Mapping[str, Mapping[str, float | None]], *, note: str = "") -> canvas.Drawing:
     """A hexagon of the metrics of each run.
 
     Args:
         runs: Name of a run to its metrics; those in `SPOKES` are drawn, and one that is
             missing or None leaves its spoke bare.
-        macro: Whether the metrics are means over classes, which the caption then says.
+        note: What else the caption says, such as over what the metrics are means.
     """
     with canvas.style():
         figure = canvas.paper(canvas.WIDTH, 4.0 + canvas.key_height(len(runs), columns=1))
@@ -64,7 +64,7 @@ def draw(runs: Mapping[str, Mapping[str, float | None]], *, macro: bool = False)
         for i, values in enumerate(runs.values()):
             points = closed([values.get(name) for name in SPOKES])
             look = canvas.line_style(i)
-            if np.isfinite(points).all():
+            if len(runs) == 1 and np.isfinite(points).all():
                 axes.fill(points[:, 0], points[:, 1], color=look["color"], alpha=0.12, linewidth=0)
             handles += axes.plot(
                 points[:, 0], points[:, 1], marker=canvas.MARKERS[i % 5], markersize=4, **look
@@ -76,7 +76,7 @@ def draw(runs: Mapping[str, Mapping[str, float | None]], *, macro: bool = False)
             "hexagon",
             title="Six metrics",
             description=_description(runs),
-            caption=_caption(runs, macro=macro),
+            caption=_caption(runs, note=note),
         )
 
 
@@ -117,12 +117,12 @@ def _description(runs: Mapping[str, Mapping[str, float | None]]) -> str:
     return "; ".join(lines) + "."
 
 
-def _caption(runs: Mapping[str, Mapping[str, float | None]], *, macro: bool) -> str:
+def _caption(runs: Mapping[str, Mapping[str, float | None]], *, note: str) -> str:
     caption = "The frame is 1, the centre 0."
     if len(runs) > 1:
         caption += " One polygon per run."
-    if macro:
-        caption += " Each value is the mean over the classes."
+    if note:
+        caption += f" {note}"
     bare = sorted({label(n) for values in runs.values() for n in SPOKES if values.get(n) is None})
     if bare:
         caption += f" Undefined here, so its spoke is bare: {', '.join(bare)}."

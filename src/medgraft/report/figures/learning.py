@@ -85,7 +85,7 @@ def _panel(axes: Axes, title: str, history: History, lines: Mapping[str, Values]
             axes.set_yscale("log")
             axes.yaxis.set_major_locator(LogLocator(numticks=5))
             axes.yaxis.set_minor_formatter(NullFormatter())
-        axes.yaxis.set_major_formatter(FormatStrFormatter("%.0e"))
+        axes.yaxis.set_major_formatter(FormatStrFormatter("%.3g"))
     else:
         axes.yaxis.set_major_locator(MaxNLocator(nbins=5))
 

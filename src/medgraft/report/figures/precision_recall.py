@@ -22,7 +22,7 @@ def draw(curves: Sequence[Curve]) -> canvas.Drawing:
         axes.set_ylabel("Precision (share of alarms that are right)")
         if len(curves) == 1:
             canvas.corner_note(axes, f"Average precision {curves[0].score}", left=True)
-        canvas.key(figure, handles, [f"{c.name}  {c.score}" for c in curves])
+        canvas.key(figure, handles, [f"{canvas.plain(c.name, 20)}  {c.score}" for c in curves])
         return canvas.finish(
             figure,
             "precision_recall",

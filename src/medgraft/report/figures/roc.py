@@ -23,7 +23,7 @@ def draw(
         axes.set_ylabel("Found (sensitivity)")
         if len(curves) == 1:
             canvas.corner_note(axes, f"AUROC {curves[0].score}")
-        canvas.key(figure, handles, [f"{c.name}  {c.score}" for c in curves])
+        canvas.key(figure, handles, [f"{canvas.plain(c.name, 20)}  {c.score}" for c in curves])
         return canvas.finish(
             figure,
             "roc",
