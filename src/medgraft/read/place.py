@@ -6,12 +6,14 @@ from collections.abc import Sequence
 
 import numpy as np
 
+Vector = Sequence[float] | np.ndarray
+
 # DICOM, NRRD's "left-posterior-superior" and MetaImage count x to the left and y to the back;
 # Scan counts to the right and to the front, as NIfTI does.
 LPS_TO_RAS = np.diag([-1.0, -1.0, 1.0, 1.0])
 
 
-def affine_from_lps(steps: Sequence[Sequence[float]], origin: Sequence[float]) -> np.ndarray:
+def affine_from_lps(steps: Sequence[Vector], origin: Vector) -> np.ndarray:
     """The affine of an array whose axes and origin are given in the frame of DICOM.
 
     Args:

@@ -13,7 +13,7 @@ import importlib
 @functools.cache
 def install() -> None:
     """Tell pydicom of our decoders, once per process."""
-    from pydicom.pixels import get_decoder
+    from pydicom.pixels.decoders.base import get_decoder
 
     for module in ("jpeg", "packed_rle"):
         path = f"{__name__}.{module}"

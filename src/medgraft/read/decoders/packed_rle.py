@@ -38,7 +38,7 @@ def decode_frame(src: bytes, runner: DecodeRunner) -> bytes:
     return unpack(packed, pixels).tobytes()
 
 
-def unpack(packed: bytes, pixels: int) -> np.ndarray:
+def unpack(packed: bytes | bytearray, pixels: int) -> np.ndarray:
     """Bits, the lowest first, as one byte each.
 
     Examples:

@@ -60,7 +60,9 @@ def load(request: Request, *, pixels: bool) -> FileDataset:
     _refuse_bomb(request)
     found = pydicom.dcmread(request.path, stop_before_pixels=not pixels, force=True)
     if not found:
-        raise request.refusal("it is DICOM without any tags", "Copy or export it again.")
+        raise request.refusal(
+            "none of its tags can be read: it is cut short or damaged", "Copy or export it again."
+        )
     if not found.file_meta.get("TransferSyntaxUID"):
         implicit, little = found.original_encoding
         written = ExplicitVRLittleEndian if little else ExplicitVRBigEndian
@@ -106,7 +108,12 @@ def require_image(request: Request, tags: FileDataset) -> None:
             "it is the directory of a DICOM medium, not an image",
             "Give the files that it lists, or a folder of one series.",
         )
-    what = kind.name if kind else str(tags.get("Modality") or "of unknown kind")
+    what = kind.name if kind else str(tags.get("Modality") or "")
+    if not what:
+        raise request.refusal(
+            "it says neither what it is nor how large: it is damaged, cut short or no DICOM",
+            "Copy or export it again.",
+        )
     raise request.refusal(
         f"it is a DICOM object without pixels ({what})",
         "Leave it out; if it should be an image, it is cut short: copy it again.",

@@ -83,7 +83,7 @@ def decode(request: Request, data: Dataset) -> Stored:
 def _by_pydicom(
     request: Request, data: Dataset, sizes: tuple[int, ...]
 ) -> tuple[np.ndarray, dict[str, Any]]:
-    from pydicom.pixels import get_decoder
+    from pydicom.pixels.decoders.base import get_decoder
 
     decoders.install()
     syntax = data.file_meta.TransferSyntaxUID
@@ -101,7 +101,7 @@ def _by_pydicom(
         )
     if syntax.is_encapsulated:
         _check_frames(request, data, sizes)
-    array, properties = decoder.as_array(data, allow_excess_frames=False)
+    array, properties = decoder.as_array(data, allow_excess_frames=False)  # type: ignore[arg-type]
     return array, dict(properties)
 
 
@@ -180,7 +180,7 @@ def _declared(data: Dataset, array: np.ndarray) -> tuple[int | None, int | None]
 
 
 def _palette(request: Request, data: Dataset, array: np.ndarray) -> Stored:
-    from pydicom.pixels import apply_color_lut
+    from pydicom.pixels.processing import apply_color_lut
 
     request.afford((*array.shape, 3), 16)
     array = apply_color_lut(array[..., 0], data)[..., :3]

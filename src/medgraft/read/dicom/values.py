@@ -100,7 +100,7 @@ def _adopt(tags: Dataset, group: Dataset | None) -> None:
     for macro in MACROS:
         items = group.get(macro) if group is not None else None
         for keyword in LUT_KEYWORDS if items else ():
-            if keyword in items[0]:
+            if items and keyword in items[0]:
                 tags[keyword] = items[0][keyword]
 
 
@@ -118,7 +118,7 @@ def _frame(tags: Dataset, array: np.ndarray, stored: Stored, *, window: bool) ->
 
 
 def _modality(tags: Dataset, array: np.ndarray, stored: Stored) -> Meant:
-    from pydicom.pixels import apply_modality_lut
+    from pydicom.pixels.processing import apply_modality_lut
 
     if tags.get("ModalityLUTSequence"):
         bits = int(tags.ModalityLUTSequence[0].LUTDescriptor[2])
@@ -141,7 +141,7 @@ def _modality(tags: Dataset, array: np.ndarray, stored: Stored) -> Meant:
 
 
 def _window(tags: Dataset, values: Meant) -> Meant:
-    from pydicom.pixels import apply_voi_lut
+    from pydicom.pixels.processing import apply_voi_lut
 
     ends = voi_range(tags)
     if ends is None:
@@ -171,14 +171,15 @@ def voi_range(tags: Dataset) -> tuple[float, float] | None:
 def _turned_over(values: Meant) -> Meant:
     if values.low is None or values.high is None:
         return Meant(-values.array, None, None)
-    total, kind = values.low + values.high, values.array.dtype
-    ends = (values.low, values.high)
+    low, high, kind = values.low, values.high, values.array.dtype
+    whole = kind.kind in "iu"  # int64, because float64 rounds the largest of 64 bits
 
     def turn(block: np.ndarray) -> np.ndarray:
-        wide = np.float64 if kind.kind == "f" else np.int64
-        return np.clip(wide(total) - block.astype(wide), *map(wide, ends))
+        if whole:
+            return np.clip(int(low) + int(high) - block.astype(np.int64), int(low), int(high))
+        return np.clip(low + high - block.astype(np.float64), low, high)
 
-    return Meant(blockwise(values.array, turn, kind), *ends)
+    return Meant(blockwise(values.array, turn, kind), low, high)
 
 
 def smallest_integer(low: float, high: float) -> np.dtype:

@@ -89,7 +89,8 @@ def _from_npz(request: Request) -> np.ndarray:
             return _values(request, handle, layout, number)
     stat = request.path.stat()
     whole = _kept(request.path, member, stat.st_mtime_ns, stat.st_size)
-    return whole[_within(request, number, layout)]
+    picture: np.ndarray = whole[_within(request, number, layout)]
+    return picture
 
 
 def _member(request: Request) -> tuple[str, int | None]:
@@ -167,7 +168,8 @@ def _values(request: Request, handle: IO[bytes], layout: Layout, number: int | N
     if number is not None:
         _within(request, number, layout)
         if layout.fortran:
-            return _values(request, handle, layout, None)[number]
+            picture: np.ndarray = _values(request, handle, layout, None)[number]
+            return picture
         shape = layout.shape[1:]
         skip = number * math.prod(shape) * layout.kind.itemsize
     need = request.afford(shape or (1,), 8 * layout.kind.itemsize)

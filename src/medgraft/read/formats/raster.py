@@ -87,8 +87,9 @@ def _by_pillow(request: Request) -> Scan:
         if frames > 1:
             return _film(request, image, frames)
         if image.format == "JPEG":
-            image = ImageOps.exif_transpose(image)
-        array, high = _values(image)
+            array, high = _values(ImageOps.exif_transpose(image))
+        else:
+            array, high = _values(image)
     return _scan(request, array, high)
 
 
@@ -121,14 +122,14 @@ def _values(image: Image) -> tuple[np.ndarray, int]:
 
 def _on_black(image: Image) -> np.ndarray:
     """Lay a picture with transparent pixels on black, as a viewer in a dark room would."""
-    from PIL import Image as pillow
+    from PIL import Image as Pictures
 
     grey = image.mode in ("L", "LA", "La", "1") or (
         image.mode in ("P", "PA") and _grey(_palette(image))
     )
     image = image.convert("RGBA")
-    ground = pillow.new("RGBA", image.size, (0, 0, 0, 255))
-    array = np.asarray(pillow.alpha_composite(ground, image).convert("RGB"))
+    ground = Pictures.new("RGBA", image.size, (0, 0, 0, 255))
+    array = np.asarray(Pictures.alpha_composite(ground, image).convert("RGB"))
     return array[..., 0] if grey else array
 
 

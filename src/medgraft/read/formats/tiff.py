@@ -1,0 +1,125 @@
+"""TIFF and BigTIFF (tifffile; imagecodecs unpacks)."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from medgraft.read.formats import reader
+from medgraft.read.request import Request
+from medgraft.read.scan import Scan
+
+if TYPE_CHECKING:
+    from tifffile import TiffPage
+
+BEGINNINGS = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
+WHITE_IS_ZERO, PALETTE, YBR = 0, 3, 6  # TIFF 6.0, tag PhotometricInterpretation
+GREY_OR_RGB = (0, 1, 2, 3, 6)
+DAMAGED = "The file is damaged or cut short; copy or export it again."
+
+
+def is_tiff(head: bytes, path: Path) -> bool:  # noqa: ARG001 (the signature of a sniff)
+    """Whether a file begins as TIFF does, and is not DICOM under a TIFF preamble."""
+    return head.startswith(BEGINNINGS) and head[128:132] != b"DICM"
+
+
+@reader("tiff", suffixes=(".tif", ".tiff"), sniff=is_tiff)
+def tiff(request: Request) -> Scan:
+    """Read a TIFF: (C, rows, columns), or (C, pages, rows, columns) if it has several alike.
+
+    The bits are kept (12 stay 12, as uint16). Palettes become RGB; where white is zero the
+    values are turned over; transparent pixels are laid on black.
+
+    Raises:
+        ReadError: If it is damaged or cut short, or its pages differ in size or kind.
+    """
+    from tifffile import TiffFile
+
+    if request.member is not None:
+        raise request.refusal("a TIFF has no members", "Leave out what follows the '#'.")
+    with TiffFile(request.path) as file:
+        pages = [page.aspage() for page in file.pages]
+        first = pages[0]
+        shape = _shape(request, first, len(pages))
+        if any(_kind(page) != _kind(first) for page in pages):
+            raise request.refusal(
+                f"its {len(pages)} pages differ in size or kind", "Save each page as a file."
+            )
+        _check_segments(request, pages)
+        bits = 8 * np.dtype(first.dtype).itemsize
+        request.afford(shape, bits * (3 if first.photometric == PALETTE else 1))
+        stack = np.stack([_page(request, page) for page in pages])
+    array, value_range = _meaning(first, stack)
+    array = np.moveaxis(array, -1, 0)
+    array = array[:, 0] if array.shape[1] == 1 else array
+    return Scan(np.ascontiguousarray(array), source=request.name, value_range=value_range)
+
+
+def _kind(page: TiffPage) -> tuple[Any, ...]:
+    return page.shape, page.dtype, page.photometric, page.samplesperpixel
+
+
+def _shape(request: Request, page: TiffPage, pages: int) -> tuple[int, ...]:
+    if page.dtype is None or int(page.photometric) not in GREY_OR_RGB or page.imagedepth != 1:
+        raise request.refusal(
+            f"its pixels are of a kind that is not known ({page.photometric!r}, {page.dtype})",
+            "Save it as grey or RGB.",
+        )
+    if page.bitspersample not in (1, 2, 4, 8, 10, 12, 14, 16, 32, 64):
+        raise request.refusal(f"it has {page.bitspersample} bits per sample", DAMAGED)
+    shape = (pages, int(page.imagelength), int(page.imagewidth), int(page.samplesperpixel))
+    request.afford(shape, 8 * np.dtype(page.dtype).itemsize)
+    return shape
+
+
+def _check_segments(request: Request, pages: list[TiffPage]) -> None:
+    """Every strip or tile that the pages name must lie within the file."""
+    size = request.path.stat().st_size
+    for number, page in enumerate(pages, start=1):
+        ends = [
+            at + count for at, count in zip(page.dataoffsets, page.databytecounts, strict=False)
+        ]
+        if not ends or max(ends) > size:
+            raise request.refusal(f"page {number} points behind its end: it is cut short", DAMAGED)
+        tile = (page.tilelength or 1) * (page.tilewidth or 1) if page.is_tiled else 1
+        request.afford((tile, page.samplesperpixel), 8 * np.dtype(page.dtype).itemsize)
+
+
+def _page(request: Request, page: TiffPage) -> np.ndarray:
+    """One page, shape (rows, columns, samples)."""
+    array: np.ndarray = page.asarray()
+    if page.samplesperpixel > 1 and page.planarconfig == 2:
+        array = np.moveaxis(array, 0, -1)
+    array = array[..., None] if array.ndim == 2 else array
+    expected = (page.imagelength, page.imagewidth, page.samplesperpixel)
+    if array.shape != expected:
+        raise request.refusal(f"a page has shape {array.shape}, announced was {expected}", DAMAGED)
+    return array
+
+
+def _meaning(page: TiffPage, array: np.ndarray) -> tuple[np.ndarray, tuple[float, float] | None]:
+    """Grey or RGB, higher being brighter, and the greatest value that the file can hold."""
+    whole = array.dtype.kind in "ub"
+    array = array.astype(np.uint8) if array.dtype.kind == "b" else array
+    high = 2**page.bitspersample - 1
+    if page.photometric == PALETTE and page.colormap is not None:
+        return np.moveaxis(page.colormap[:, array[..., 0]], 0, -1), (0, 65535)
+    colours = 3 if int(page.photometric) in (2, YBR) else 1
+    if array.shape[-1] > colours:
+        array = _on_black(page, array, colours, high if whole else 1)
+    if page.photometric == WHITE_IS_ZERO:
+        array = (high - array).astype(array.dtype) if whole else -array
+    return array, (0, high) if whole and page.bitspersample <= 16 else None
+
+
+def _on_black(page: TiffPage, array: np.ndarray, colours: int, high: float) -> np.ndarray:
+    """Lay transparent pixels on black; extra samples that are no cover are left out."""
+    extra = [int(sample) for sample in page.extrasamples or ()]
+    pixels = array[..., :colours]
+    if extra and extra[0] == 2:  # unassociated alpha: colours do not know of it yet
+        cover = array[..., colours : colours + 1] / high
+        scaled = pixels * cover
+        return np.rint(scaled).astype(array.dtype) if array.dtype.kind == "u" else scaled
+    return pixels
