@@ -43,9 +43,10 @@ class Predictions:
         if self.patients is not None:
             columns["patient_id"] = self.patients
         for number, name in enumerate(self.names):
-            columns[f"y_{name}"] = self.truth[:, number]
+            truth = pl.Series(self.truth[:, number]).fill_nan(None)
+            columns[f"y_{name}"] = truth.cast(pl.Int8)
             columns[f"p_{name}"] = self.probability[:, number]
-        return pl.DataFrame(columns).with_columns(pl.selectors.float().fill_nan(None))
+        return pl.DataFrame(columns)
 
 
 def read_frame(path: Path) -> pl.DataFrame:
