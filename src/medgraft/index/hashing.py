@@ -72,7 +72,7 @@ def thumbnail(array: np.ndarray) -> np.ndarray:
 
 def _grey(array: np.ndarray) -> np.ndarray:
     if len(array) == 1:
-        return array[0].astype(np.float32)
+        return np.asarray(array[0], dtype=np.float32)
     grey: np.ndarray = array.mean(axis=0, dtype=np.float32)
     return grey
 

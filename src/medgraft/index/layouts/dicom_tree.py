@@ -33,8 +33,8 @@ def recognise(source: Path) -> str | None:
     if not source.is_dir():
         return None
     files = (f for f in source.rglob("*") if f.is_file() and not f.name.startswith("."))
-    count = sum(is_dicom(f) for f in islice(files, TRIED))
-    return f"{count} of the first {TRIED} files are DICOM" if count else None
+    marked = [is_dicom(f) for f in islice(files, TRIED)]
+    return f"{sum(marked)} of the first {len(marked)} files are DICOM" if any(marked) else None
 
 
 @layout("dicom_tree", recognise=recognise, source="DICOM files or series in any folders")
