@@ -5,8 +5,11 @@ from __future__ import annotations
 import os
 import zlib
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import TypeVar
+
+import numpy as np
 
 from medgraft.errors import MedgraftError, ReadError
 from medgraft.read.formats import Reader, readers
@@ -107,7 +110,9 @@ def _clause(error: Exception) -> str:
 
 
 def _read(request: Request) -> Scan:
-    return _reader(request).read(request)
+    scan = _reader(request).read(request)
+    order = scan.array.dtype.newbyteorder("=")
+    return replace(scan, array=np.require(scan.array, order, ("C", "W")))
 
 
 def _identify(request: Request) -> Identity:

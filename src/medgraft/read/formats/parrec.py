@@ -24,7 +24,8 @@ def parrec(request: Request) -> Scan:
     Raises:
         ReadError: If a half is missing or cut short, or the header contradicts itself.
     """
-    import nibabel
+    from nibabel import FileHolder
+    from nibabel.parrec import PARRECImage
 
     no_member(request)
     header, data = (_half(request.path, end) for end in ("PAR", "REC"))
@@ -33,7 +34,12 @@ def parrec(request: Request) -> Scan:
             raise request.refusal(
                 f"its other half '{half.name}' is missing", "Put the two files side by side."
             )
-    return scan_of(request, nibabel.load(header), modality="MR")
+    with header.open() as text, data.open("rb") as values:  # nibabel would leave them open
+        halves = {"header": text, "image": values}
+        image = PARRECImage.from_file_map(
+            {half: FileHolder(fileobj=handle) for half, handle in halves.items()}
+        )
+        return scan_of(request, image, modality="MR")
 
 
 def _half(path: Path, ending: str) -> Path:

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 BEGINNINGS = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 WHITE_IS_ZERO, PALETTE, YBR = 0, 3, 6  # TIFF 6.0, tag PhotometricInterpretation
 GREY_OR_RGB = (0, 1, 2, 3, 6)
+MOST_PAGES = 2**16
 DAMAGED = "The file is damaged or cut short; copy or export it again."
 
 
@@ -40,6 +41,7 @@ def tiff(request: Request) -> Scan:
     if request.member is not None:
         raise request.refusal("a TIFF has no members", "Leave out what follows the '#'.")
     with TiffFile(request.path) as file:
+        _check_chain(request, big=file.is_bigtiff, order=file.byteorder)
         pages = [page.aspage() for page in file.pages]
         first = pages[0]
         shape = _shape(request, first, len(pages))
@@ -55,6 +57,28 @@ def tiff(request: Request) -> Scan:
     array = np.moveaxis(array, -1, 0)
     array = array[:, 0] if array.shape[1] == 1 else array
     return Scan(np.ascontiguousarray(array), source=request.name, value_range=value_range)
+
+
+def _check_chain(request: Request, *, big: bool, order: str) -> None:
+    """Follow the chain of pages: where it breaks, tifffile would quietly return fewer."""
+    size = request.path.stat().st_size
+    at_first, width, entries, entry = (8, 8, 8, 20) if big else (4, 4, 2, 12)
+    seen: set[int] = set()
+    with request.path.open("rb") as handle:
+
+        def number(at: int, count: int) -> int:
+            handle.seek(at)
+            raw = handle.read(count)
+            if len(raw) < count:
+                raise request.refusal("its chain of pages is cut short", DAMAGED)
+            return int.from_bytes(raw, "little" if order == "<" else "big")
+
+        page = number(at_first, width)
+        while page:
+            if page in seen or len(seen) > MOST_PAGES or page > size:
+                raise request.refusal("its chain of pages leads nowhere: it is damaged", DAMAGED)
+            seen.add(page)
+            page = number(page + entries + number(page, entries) * entry, width)
 
 
 def _kind(page: TiffPage) -> tuple[Any, ...]:
