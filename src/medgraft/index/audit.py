@@ -98,7 +98,7 @@ def _finding(
     """The finding, if there is anything to it."""
     count = len(examples) if count is None else count
     if count:
-        yield Finding(name, level, count, message.format(count), tuple(examples[:SHOWN]))
+        yield Finding(name, level, count, f"{message}: {count}", tuple(examples[:SHOWN]))
 
 
 def _leaks(index: Index) -> Iterator[Finding]:
@@ -115,7 +115,7 @@ def _leaks(index: Index) -> Iterator[Finding]:
             .iter_rows(named=True)
         ]
         what = "images (byte by byte)" if tie == "image_id" else f"{NAMES[tie]}s"
-        message = "{} " + what + " are in more than one part of the split"
+        message = f"{what} in more than one part of the split"
         yield from _finding(f"{NAMES[tie]}_leak", "refuse", examples, message, leaks.height)
 
 
@@ -125,30 +125,23 @@ def _classes(index: Index) -> Iterator[Finding]:
     if not index.labels:
         yield Finding("unlabelled", "note", 1, "the index has no labels")
         return
-    alone, absent = [], []
-    for part in [p for p in PARTS if (index.frame["split"] == p).any()] or ["all"]:
-        rows = index.frame if part == "all" else index.frame.filter(pl.col("split") == part)
-        if _has_one_class(index, rows):
-            alone.append(part)
-    yield from _finding(
-        "one_class",
-        "refuse",
-        alone,
-        "only one class is in: " + ", ".join(alone) + "; nothing can be learned or judged there",
-    )
-    if "all" not in alone:
-        absent = [
-            {"part": part, "class": name}
-            for part, name in missing_classes(index)
-            if part not in alone
-        ]
-    listed = ", ".join(f"{a['class']} in {a['part']}" for a in absent[:5])
-    yield from _finding(
-        "class_missing", "warn", absent, f"classes are missing from parts: {listed}"
-    )
+    present = [part for part in PARTS if (index.frame["split"] == part).any()]
+    rows = {part: index.frame.filter(pl.col("split") == part) for part in present}
+    alone = [part for part, frame in (rows or {"all": index.frame}).items() if _one(index, frame)]
+    yield from _finding("one_class", "refuse", alone, f"parts with one class only ({_and(alone)})")
+    if _one(index, index.frame):
+        return
+    pairs = [(part, name) for part, name in missing_classes(index) if part not in alone]
+    absent = [{"part": part, "class": name} for part, name in pairs]
+    listed = _and([f"{name} in {part}" for part, name in pairs])
+    yield from _finding("class_missing", "warn", absent, f"classes missing from a part ({listed})")
 
 
-def _has_one_class(index: Index, rows: pl.DataFrame) -> bool:
+def _and(words: list[str]) -> str:
+    return ", ".join(words[:5]) + (", ..." if len(words) > 5 else "")
+
+
+def _one(index: Index, rows: pl.DataFrame) -> bool:
     """Whether no label of these rows takes two values."""
     for name in index.labels:
         values = rows[name].drop_nulls()
@@ -173,10 +166,13 @@ def _identical(index: Index) -> Iterator[Finding]:
         "label_conflict",
         "warn",
         conflicts["paths"].to_list(),
-        "{} images stand several times (byte by byte) with different labels",
+        "images that stand several times, byte by byte, with different labels",
     )
     yield from _finding(
-        "identical", "note", same["paths"].to_list(), "{} images stand more than once, byte by byte"
+        "identical",
+        "note",
+        same["paths"].to_list(),
+        "images that stand more than once, byte by byte",
     )
 
 
@@ -197,9 +193,9 @@ def _near(index: Index, distance: int, *, confirm: bool, workers: int | None) ->
         "near_identical_across_splits",
         "warn",
         across,
-        "{} pairs of near-identical images are in two parts of the split",
+        "pairs of near-identical images in two parts of the split",
     )
-    yield from _finding("near_identical", "note", rows, "{} pairs of images are near-identical")
+    yield from _finding("near_identical", "note", rows, "pairs of near-identical images")
 
 
 def _alike(index: Index, paths: list[str], pairs: np.ndarray, workers: int | None) -> np.ndarray:
@@ -220,11 +216,11 @@ def _alike(index: Index, paths: list[str], pairs: np.ndarray, workers: int | Non
 def _values(index: Index) -> Iterator[Finding]:
     low, high = pl.col("low"), pl.col("high")
     nan = index.frame.filter(low.is_nan() | high.is_nan())["path"].to_list()
-    yield from _finding("nan", "warn", nan, "{} images hold values that are not numbers (NaN)")
+    yield from _finding("nan", "warn", nan, "images with values that are not numbers (NaN)")
     infinite = index.frame.filter(low.is_infinite() | high.is_infinite())["path"].to_list()
-    yield from _finding("infinite", "warn", infinite, "{} images hold infinite values")
+    yield from _finding("infinite", "warn", infinite, "images with infinite values")
     constant = index.frame.filter(low == high)["path"].to_list()
-    yield from _finding("constant", "note", constant, "{} images have the same value everywhere")
+    yield from _finding("constant", "note", constant, "images with the same value everywhere")
 
 
 def _sizes(index: Index) -> Iterator[Finding]:
@@ -239,16 +235,13 @@ def _sizes(index: Index) -> Iterator[Finding]:
     )
     off = (pl.col("size") - pl.col("size").median().over("dims")).abs() > np.log(TIMES)
     outliers = sized.filter(off).select("path", "shape").rows(named=True)
-    message = f"{{}} images have over {TIMES:g} times more or fewer pixels than the median"
+    message = f"images with over {TIMES:g} times more or fewer pixels than the median"
     yield from _finding("size_outlier", "note", outliers, message)
-    mixed = sized["dims"].n_unique()
-    yield from _finding(
-        "mixed_dimensions",
-        "warn",
-        [0] * (mixed > 1),
-        "pictures and volumes are mixed",
-        mixed * (mixed > 1),
-    )
+    dims = sized.group_by("dims").agg(pl.col("path").first()).sort("dims").rows(named=True)
+    if len(dims) > 1:
+        yield Finding(
+            "mixed_dimensions", "warn", len(dims), "pictures and volumes are mixed", tuple(dims)
+        )
 
 
 def _people(index: Index) -> Iterator[Finding]:
@@ -262,9 +255,11 @@ def _people(index: Index) -> Iterator[Finding]:
         )
         return
     missing = index.frame.filter(pl.col("patient_id").is_null())["path"].to_list()
-    yield from _finding("patient_missing", "warn", missing, "{} images have no patient")
+    yield from _finding("patient_missing", "warn", missing, "images without a patient")
 
 
 def _rejects(index: Index) -> Iterator[Finding]:
     rejects = index.rejects.rows(named=True)
-    yield from _finding("rejected", "note", rejects, "{} rows could not be used; see rejects.csv")
+    yield from _finding(
+        "rejected", "note", rejects, "rows that could not be used (see rejects.csv)"
+    )
