@@ -21,7 +21,7 @@ from medgraft.report.figures import (
 from medgraft.report.pictures import Picture, load_pictures
 from medgraft.report.saved import Saved, load, load_evaluation, load_run
 from medgraft.report.template import fill_page
-from medgraft.report.words import without_folders
+from medgraft.report.words import settings_without_folders, without_folders
 from medgraft.runs import RunFolder
 
 
@@ -149,5 +149,5 @@ def page(saved: Saved, drawings: list[canvas.Drawing], pictures: Sequence[Pictur
         machine={} if record is None else tables.machine(record),
         inputs={} if record is None else tables.inputs(record),
         command="" if record is None else tables.command(record),
-        recipe="" if saved.recipe is None else without_folders(saved.recipe),
+        recipe="" if saved.recipe is None else settings_without_folders(saved.recipe),
     )

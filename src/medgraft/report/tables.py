@@ -22,6 +22,7 @@ from medgraft.report.words import (
     number,
     part,
     percent,
+    settings_without_folders,
     without_folders,
 )
 
@@ -282,7 +283,5 @@ def _text(value: Any) -> str:
 
 def command(record: Record) -> str:
     """The command that repeats the run, folders taken out of its paths."""
-    words = [
-        without_folders(word) if "/" in word or "\\" in word else word for word in record.command
-    ]
+    words = [settings_without_folders(word) for word in record.command]
     return shlex.join(words)

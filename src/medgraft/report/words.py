@@ -99,7 +99,7 @@ def duration(seconds: float) -> str:
 
     Examples:
         >>> duration(0.042), duration(7.25), duration(200), duration(4000)
-        ('0.04 s', '7.2 s', '3 min 20 s', '1 h 7 min')
+        ('0.04 s', '7.2 s', '3 min 20 s', '1 h 6 min')
     """
     if seconds < 60:
         return f"{seconds:.{2 if seconds < 1 else 1}f} s"
@@ -181,7 +181,7 @@ def alias(patient_id: str | None, salt: bytes) -> str:
 
     Examples:
         >>> alias("P001", b"run a"), alias("P001", b"run b"), alias(None, b"run a")
-        ('79bbc87c', '38e92c88', 'unknown')
+        ('c8756c53', 'ad4eb405', 'unknown')
     """
     if patient_id is None:
         return "unknown"
@@ -202,18 +202,28 @@ def file_name(path: str) -> str:
 
 
 def without_folders(text: str) -> str:
-    """Text in which every path is reduced to its last part.
+    """Prose in which every path is reduced to its last part; "images/second" stays.
 
     Examples:
         >>> without_folders("cannot read '/data/ann/x.png': truncated")
         "cannot read 'x.png': truncated"
-        >>> without_folders("rate: 0.01  # images/second")
-        'rate: 0.01  # images/second'
+        >>> without_folders("210 images/second")
+        '210 images/second'
     """
-    return _PATH.sub(lambda found: _reduced(found[0]), text)
+    return _PATH.sub(lambda found: found[0] if _is_ratio(found[0]) else file_name(found[0]), text)
 
 
-def _reduced(path: str) -> str:
-    if re.fullmatch(r"\w+/\w+", path) and "." not in path:
-        return path  # images/second, and names such as timm/resnet18
-    return file_name(path)
+def _is_ratio(text: str) -> bool:
+    return re.fullmatch(r"[A-Za-z]+/[A-Za-z]+", text) is not None
+
+
+def settings_without_folders(text: str) -> str:
+    """A command or a recipe in which every path, however short, is reduced to its last part.
+
+    Examples:
+        >>> settings_without_folders("index: archive/ann.parquet")
+        'index: ann.parquet'
+        >>> settings_without_folders("out: runs/ann")
+        'out: ann'
+    """
+    return _PATH.sub(lambda found: file_name(found[0]), text)

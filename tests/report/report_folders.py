@@ -75,7 +75,7 @@ def predictions(rng, names, kind, patients, images, skill, empty_class):
         logits = reach * (truth == 1) - 2 + rng.normal(0, 1, truth.shape) + 0.4 * mood
         probability = 1 / (1 + np.exp(-logits))
     columns = {
-        "image_id": [f"{i:064x}" for i in range(rows)],
+        "image_id": [rng.bytes(32).hex() for _ in range(rows)],
         "path": [f"films/ann/P{p:04d}-{i}.png" for i, p in enumerate(patient)],
         "patient_id": [f"P{p:04d}" for p in patient],
         "split": ["val" if p < patients else "test" for p in patient],
