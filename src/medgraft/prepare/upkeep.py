@@ -78,8 +78,9 @@ def complete(
         return held
     with plain(folder):
         folder.mkdir(parents=True, exist_ok=True)
-        write_text(folder / "steps.txt", "\n".join(canonical(chain)) + "\n")
     with _locked(folder):
+        with plain(folder):
+            write_text(folder / "steps.txt", "\n".join(canonical(chain)) + "\n")
         every, damaged = _find(folder, paths, checked)
         notes = tuple(_remove(record) for record in damaged)
         shards.clean(folder, every)
