@@ -9,10 +9,11 @@ import polars as pl
 
 from medgraft.errors import ReadError, TableError
 from medgraft.index.layouts import Asked, Found, layout
-from medgraft.index.paths import Reject, is_dicom, walk
+from medgraft.index.paths import IMAGES, Reject, is_dicom, suffix, walk
 from medgraft.index.pool import spread
 from medgraft.read import Identity, identity
 
+OTHERS = IMAGES - {".dcm", ".dicom", ".ima"}  # suffixes that no DICOM file has
 TRIED = 20  # files looked at before a folder counts as one without DICOM
 SCHEMA = {
     "path": pl.String,
@@ -47,17 +48,20 @@ def dicom_tree(source: Path, asked: Asked) -> Found:  # noqa: ARG001 (takes no o
     """
     seen = walk(source)
     rejects = list(seen.rejects)
-    tags, unread = _tags(source, seen.files)
+    files = [path for path in seen.files if suffix(path) not in OTHERS]
+    tags, unread = _tags(source, files)
     rejects += unread
     if tags.is_empty():
         raise TableError(
-            f"'{source}' must hold DICOM files; none of {len(seen.files)} files looked at is one."
+            f"'{source}' must hold DICOM files; none of {len(files)} files looked at is one."
         )
     singles, volumes, mixed = _volumes(tags)
     rejects += mixed
     columns = [name for name in SCHEMA if name not in ("folder", "series_id", "position")]
     frame = pl.concat([singles.select(columns), volumes.select(columns)]).sort("path")
     notes = [f"{volumes.height} series of slices are one volume each"] if len(volumes) else []
+    if others := len(seen.files) - len(files):
+        notes.append(f"{others} images of other formats were left out")
     return Found(frame, source, (), rejects, notes)
 
 
