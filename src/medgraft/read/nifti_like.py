@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from medgraft.read.place import lengths
-from medgraft.read.request import Request
+from medgraft.read.request import HEADER_BYTES, Request
 from medgraft.read.scan import Scan
 
 BLOCK = 2**22  # values scaled at a time
@@ -109,6 +110,12 @@ def _colours(request: Request, array: np.ndarray, kind: np.dtype) -> np.ndarray:
     if not {"R", "G", "B"} <= set(names):
         raise request.refusal(f"its values have the fields {names}", "Save them as files.")
     return np.stack([array[name] for name in "RGB"], axis=-1)
+
+
+def small_header(request: Request, path: Path) -> None:
+    """Refuse a text header that is too long to be one: nibabel takes it in whole."""
+    if path.stat().st_size > HEADER_BYTES:
+        raise request.refusal(f"its header '{path.name}' is more than 64 MiB long", DAMAGED)
 
 
 def no_member(request: Request) -> None:

@@ -131,10 +131,10 @@ def _reader(request: Request) -> Reader:
     for candidate in family:
         if name.endswith(candidate.suffixes):
             return candidate
-    known = sorted({suffix for candidate in family for suffix in candidate.suffixes})
+    known = sorted({candidate.suffixes[0] for candidate in family if candidate.suffixes})
     raise request.refusal(
         f"its content is of no known format (it begins with {head[:8]!r})",
-        f"Known are {', '.join(known)}.",
+        f"Known are {', '.join(known)} and the like, and folders of DICOM slices.",
     )
 
 

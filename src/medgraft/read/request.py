@@ -9,6 +9,7 @@ from pathlib import Path
 
 from medgraft.errors import ReadError
 
+HEADER_BYTES = 2**26  # what a file may hold besides its pixels
 LARGER = "Pass a larger max_bytes if the file is trusted and the memory is there."
 
 
@@ -36,6 +37,22 @@ class Request:
     def refusal(self, reason: str, remedy: str) -> ReadError:
         """The error that says why this file is not read; the caller raises it."""
         return ReadError(self.name, reason, remedy)
+
+    def afford_file(self) -> None:
+        """Refuse a file that is larger than the pixels that may be taken from it.
+
+        Call it before a whole file is taken into memory: what is packed is smaller than what
+        it unpacks to, but for its header.
+
+        Raises:
+            ReadError: If the file is more than ``max_bytes`` and `HEADER_BYTES` long.
+        """
+        size = self.path.stat().st_size
+        if size > self.max_bytes + HEADER_BYTES:
+            raise self.refusal(
+                f"it is {_size(size)} long, and at most {_size(self.max_bytes)} may be taken",
+                LARGER,
+            )
 
     def afford(self, shape: Sequence[int], bits: int) -> int:
         """The bytes that an array of `shape` takes, if they may be taken.

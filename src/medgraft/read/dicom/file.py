@@ -22,6 +22,7 @@ def read_file(request: Request) -> Scan:
     tags = loading.load(request, pixels=False)
     loading.require_image(request, tags)
     pixels.shape(request, tags)
+    request.afford_file()
     data = loading.load(request, pixels=True)
     loading.require_pixels(request, data)
     return scan(request, data)

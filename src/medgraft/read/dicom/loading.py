@@ -6,14 +6,13 @@ import zlib
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from medgraft.read.request import LARGER, Request
+from medgraft.read.request import HEADER_BYTES, LARGER, Request
 
 if TYPE_CHECKING:
     from pydicom.dataset import FileDataset
 
 PIXELS = ("PixelData", "FloatPixelData", "DoubleFloatPixelData")
 PREAMBLE, PREFIX = 128, b"DICM"
-HEADER_ALLOWANCE = 2**26  # bytes of tags that a deflated file may hold besides its pixels
 
 
 def is_dicom(head: bytes, path: Path) -> bool:  # noqa: ARG001 (the signature of a sniff)
@@ -84,7 +83,7 @@ def _refuse_bomb(request: Request) -> None:
             while chunk:
                 size += len(inflate.decompress(chunk, 2**20))
                 chunk = inflate.unconsumed_tail
-                if size > request.max_bytes + HEADER_ALLOWANCE:
+                if size > request.max_bytes + HEADER_BYTES:
                     raise request.refusal(
                         f"it unpacks to more than {request.max_bytes} bytes", LARGER
                     )

@@ -101,7 +101,13 @@ def _by_pydicom(
         )
     if syntax.is_encapsulated:
         _check_frames(request, data, sizes)
-    array, properties = decoder.as_array(data, allow_excess_frames=False)  # type: ignore[arg-type]
+    try:
+        array, properties = decoder.as_array(data, allow_excess_frames=False)  # type: ignore[arg-type]
+    except RuntimeError as error:
+        tried = "; ".join(line.strip() for line in str(error).splitlines()[1:]) or str(error)
+        raise request.refusal(
+            f"its pixels, coded as {_named(syntax)}, cannot be decoded (tried {tried})", DAMAGED
+        ) from error
     return array, dict(properties)
 
 

@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 
 from medgraft.read.formats import reader
-from medgraft.read.nifti_like import no_member, scan_of
+from medgraft.read.nifti_like import no_member, scan_of, small_header
 from medgraft.read.request import Request
 from medgraft.read.scan import Scan
 
@@ -35,7 +35,9 @@ def afni(request: Request) -> Scan:
             raise request.refusal(
                 f"its other half '{stem}.{half}' is missing", "Put the two files side by side."
             )
-    return scan_of(request, nibabel.load(request.path.with_name(f"{stem}.HEAD")))
+    header = request.path.with_name(f"{stem}.HEAD")
+    small_header(request, header)
+    return scan_of(request, nibabel.load(header))
 
 
 def _literal(text: str) -> str:

@@ -17,11 +17,11 @@ NETCDF, HDF5 = (b"CDF\x01", b"CDF\x02"), b"\x89HDF\r\n\x1a\n"
 
 def is_minc(head: bytes, path: Path) -> bool:
     """Whether a file is netCDF or HDF5 and calls itself MINC."""
-    named = path.name.lower().endswith((".mnc", ".mnc2", ".mnc.gz"))
+    named = path.name.lower().endswith((".mnc", ".mnc2"))
     return named and head.startswith((*NETCDF, HDF5))
 
 
-@reader("minc", suffixes=(".mnc", ".mnc2", ".mnc.gz"), sniff=is_minc)
+@reader("minc", suffixes=(".mnc", ".mnc2"), sniff=is_minc)
 def minc(request: Request) -> Scan:
     """Read a MINC volume: (C, ...) with the spatial axes in the order of the file.
 

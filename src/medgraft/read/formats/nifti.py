@@ -11,11 +11,10 @@ import numpy as np
 
 from medgraft.read.formats import reader
 from medgraft.read.nifti_like import DAMAGED, no_member, scan_of
-from medgraft.read.request import Request
+from medgraft.read.request import HEADER_BYTES, Request
 from medgraft.read.scan import Scan
 
 SINGLE, PAIR = (b"n+1\0", b"n+2\0"), (b"ni1\0", b"ni2\0")
-EXTENSION_BYTES = 2**26  # notes of other programs between the header and the values
 CIFTI = range(3000, 3100)  # intent codes of values on the cortex, which are no image
 
 
@@ -83,7 +82,7 @@ def _check(request: Request, header: Any, handle: IO[bytes]) -> int:
         )
     shape, stored = header.get_data_shape(), header.get_data_dtype()
     need = request.afford(shape, 8 * stored.itemsize)
-    if not start <= offset <= EXTENSION_BYTES:
+    if not start <= offset <= HEADER_BYTES:
         raise request.refusal(f"its values begin at byte {offset}", DAMAGED)
     _check_extensions(request, handle, start, offset, header.endianness)
     return offset + need
@@ -136,5 +135,5 @@ def _check_pair(request: Request, header: Path) -> None:
     """A header alone is 348 or 540 bytes and a few notes; nibabel reads it to its end."""
     with ExitStack() as files:
         handle, _ = _open(header, files)
-        if len(handle.read(EXTENSION_BYTES + 1)) > EXTENSION_BYTES:
+        if len(handle.read(HEADER_BYTES + 1)) > HEADER_BYTES:
             raise request.refusal("its header is more than 64 MiB long", DAMAGED)

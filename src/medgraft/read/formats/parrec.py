@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from medgraft.read.formats import reader
-from medgraft.read.nifti_like import no_member, scan_of
+from medgraft.read.nifti_like import no_member, scan_of, small_header
 from medgraft.read.request import Request
 from medgraft.read.scan import Scan
 
@@ -34,6 +34,7 @@ def parrec(request: Request) -> Scan:
             raise request.refusal(
                 f"its other half '{half.name}' is missing", "Put the two files side by side."
             )
+    small_header(request, header)
     with header.open() as text, data.open("rb") as values:  # nibabel would leave them open
         halves = {"header": text, "image": values}
         image = PARRECImage.from_file_map(

@@ -47,6 +47,7 @@ def raster(request: Request) -> Scan:
     if head.startswith(BEGINNINGS[0]) and head[PNG_DEPTH : PNG_DEPTH + 1] == b"\x10":
         return _deep_png(request, head)
     if head.startswith(BEGINNINGS[1]):
+        request.afford_file()
         data = request.path.read_bytes()
         found = announced(data)
         if found is not None and (found.bits != 8 or found.lossless):
@@ -61,6 +62,7 @@ def _deep_png(request: Request, head: bytes) -> Scan:
     columns, rows = int.from_bytes(head[16:20], "big"), int.from_bytes(head[20:24], "big")
     samples = {0: 1, 2: 3, 4: 2, 6: 4}.get(head[PNG_DEPTH + 1], 4)
     request.afford((rows, columns, samples), 16)
+    request.afford_file()
     array = imagecodecs.png_decode(request.path.read_bytes())
     if samples in (2, 4):
         colours, cover = array[..., :-1], array[..., -1:].astype(np.float32) / 65535

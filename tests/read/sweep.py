@@ -1,0 +1,34 @@
+"""Read every file that is named on standard input, in a process with little memory.
+
+Prints one JSON line per file: path, what came of it, seconds; and last the most memory taken.
+"""
+
+import json
+import resource
+import sys
+import time
+import traceback
+
+LIMIT_BYTES = 2 * 2**30
+resource.setrlimit(resource.RLIMIT_AS, (LIMIT_BYTES, LIMIT_BYTES))
+
+from medgraft.errors import ReadError  # noqa: E402
+from medgraft.read import read  # noqa: E402
+
+
+def outcome(path):
+    try:
+        scan = read(path)
+    except ReadError as error:
+        return {"reason": error.reason, "remedy": error.remedy}
+    except BaseException:  # noqa: BLE001 (the test wants to see it)
+        return {"crash": traceback.format_exc()}
+    return {"shape": scan.array.shape, "kind": str(scan.array.dtype)}
+
+
+for line in sys.stdin:
+    path = line.rstrip("\n")
+    start = time.perf_counter()
+    result = outcome(path)
+    print(json.dumps({"path": path, **result, "seconds": time.perf_counter() - start}), flush=True)
+print(json.dumps({"most_bytes": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024}))
