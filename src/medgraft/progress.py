@@ -23,22 +23,18 @@ def track(
     """Pass `items` through, drawing a bar on standard error after two seconds."""
     from tqdm import tqdm
 
-    return iter(
-        tqdm(items, total=total, desc=what, unit=unit, delay=2, file=sys.stderr, dynamic_ncols=True)
-    )
+    return iter(tqdm(items, total=total, desc=what, unit=unit, **_manner()))
 
 
 def bar(*, total: int, what: str, unit: str = "image", start: int = 0) -> Bar:
     """A bar that the caller moves; close it when done."""
     from tqdm import tqdm
 
-    moved: Bar = tqdm(
-        total=total,
-        desc=what,
-        unit=unit,
-        delay=2,
-        initial=start,
-        file=sys.stderr,
-        dynamic_ncols=True,
-    )
+    moved: Bar = tqdm(total=total, desc=what, unit=unit, initial=start, **_manner())
     return moved
+
+
+def _manner() -> dict[str, Any]:
+    """After two seconds; often on a terminal, seldom in a log, where each drawing is a line."""
+    seldom = {} if sys.stderr.isatty() else {"mininterval": 10, "maxinterval": 10}
+    return {"delay": 2, "file": sys.stderr, "dynamic_ncols": True, **seldom}

@@ -1,0 +1,63 @@
+"""The command `medgraft predict`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
+
+import tyro
+
+
+@dataclass(frozen=True)
+class Predict:
+    """Predict new files with a finished run, prepared exactly as in training.
+
+    Files that cannot be read are listed beside the predictions, in <out>.rejects.csv.
+
+    Example:
+        medgraft predict runs/films new/a.dcm new/b.png --out predictions.csv
+    """
+
+    run_folder: Annotated[Path, tyro.conf.Positional]
+    """Folder that `medgraft train` wrote."""
+    files: Annotated[tuple[Path, ...], tyro.conf.Positional]
+    """Images; a folder stands for a DICOM series."""
+    out: Path = Path("predictions.csv")
+    """Table to write; .csv or .parquet."""
+    force: bool = False
+    """Write over an existing table."""
+    device: str = "auto"
+    """Where to compute."""
+
+    def run(self) -> None:
+        """Predict and write the table."""
+        from medgraft.errors import ArgumentError, OutputError, TableError
+        from medgraft.files import replacing
+        from medgraft.runs import RunFolder
+        from medgraft.train.predict import predict_files
+
+        if self.out.suffix not in (".csv", ".parquet"):
+            raise ArgumentError(f"--out must end in .csv or .parquet, got '{self.out}'.")
+        if self.out.exists() and not self.force:
+            raise OutputError(f"--out must name a new file, but '{self.out}' exists. Pass --force.")
+        if not self.files:
+            raise ArgumentError("predict needs at least one file after the run folder.")
+        found = predict_files(
+            RunFolder.existing(self.run_folder), list(self.files), device=self.device
+        )
+        with replacing(self.out) as temporary:
+            if self.out.suffix == ".csv":
+                found.table.write_csv(temporary)
+            else:
+                found.table.write_parquet(temporary)
+        print(f"{len(found.table)} predictions: {self.out}")
+        if len(found.rejects):
+            rejects = self.out.with_name(f"{self.out.stem}.rejects.csv")
+            with replacing(rejects) as temporary:
+                found.rejects.write_csv(temporary)
+            for row in found.rejects.head(5).iter_rows(named=True):
+                print(f"not read: {row['path']}: {row['reason']}")
+            print(f"{len(found.rejects)} files could not be read: {rejects}")
+        if not len(found.table):
+            raise TableError("at least one file must be readable, and none was.")

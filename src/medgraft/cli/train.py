@@ -1,0 +1,77 @@
+"""The command `medgraft train`."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Annotated, Any
+
+import tyro
+
+from medgraft.train.recipe import Recipe, load_recipe
+
+
+@dataclass(frozen=True)
+class Train:
+    """Train on an index, evaluate on patients it never saw, write the report.
+
+    An index without a split is split by patient first. Ctrl-C saves and stops; the same command with
+    --resume goes on. Under torchrun the same command trains with several processes.
+
+    Examples:
+        medgraft train films.parquet --out runs/films --size 128
+        medgraft train films.parquet --out runs/again --recipe runs/films/recipe.yaml
+        torchrun --nproc-per-node 2 -m medgraft.cli train films.parquet --out runs/two
+    """
+
+    index: Annotated[Path, tyro.conf.Positional]
+    """Table written by `medgraft index`."""
+    out: Path
+    """Folder of the run; new or empty."""
+    settings: Recipe = field(default_factory=Recipe)
+    recipe: Path | None = None
+    """A recipe.yaml with defaults for all flags below."""
+    resume: bool = False
+    """Go on with the run in --out that was stopped."""
+
+    def run(self) -> None:
+        """Train, then write the report."""
+        from medgraft.files import read_json
+        from medgraft.report import write_report
+        from medgraft.train.train import train
+
+        run = train(
+            self.index,
+            self.out,
+            self.settings,
+            command=["medgraft", *sys.argv[1:]],
+            resume=self.resume,
+        )
+        if not run.evaluation.is_file():
+            return  # another process than the first
+        page = write_report(run.path)
+        auroc = read_json(run.evaluation)["metrics"]["auroc"]
+        print(auroc)
+        print(f"report: {page}")
+
+
+def defaults(arguments: list[str]) -> dict[str, Any]:
+    """Defaults of the flags: from the recipe that --recipe names, or of the run to resume."""
+    file = _value(arguments, "--recipe")
+    if file is None and "--resume" in arguments and (out := _value(arguments, "--out")):
+        kept = Path(out) / "recipe.yaml"
+        file = str(kept) if kept.is_file() else None
+    if file is None:
+        return {}
+    missing: Any = tyro.MISSING
+    return {"default": Train(index=missing, out=missing, settings=load_recipe(Path(file)))}
+
+
+def _value(arguments: list[str], flag: str) -> str | None:
+    for place, argument in enumerate(arguments):
+        if argument == flag and place + 1 < len(arguments):
+            return arguments[place + 1]
+        if argument.startswith(f"{flag}="):
+            return argument.partition("=")[2]
+    return None

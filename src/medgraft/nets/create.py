@@ -1,0 +1,78 @@
+"""From a name to a network."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from medgraft.errors import ArgumentError
+from medgraft.nets.backbones import find
+from medgraft.nets.network import Backbone, Network, cut, linear_head
+from medgraft.nets.weights import Fit, WeightFile, load_into, open_weights
+
+
+@dataclass(frozen=True)
+class Created:
+    """A network and where its weights come from.
+
+    Attributes:
+        network: Ready to train.
+        options: Options of the architecture that were used.
+        weights: The file they were loaded from; None for random weights.
+        fit: Which tensors were loaded; None for random weights.
+    """
+
+    network: Network
+    options: dict[str, Any]
+    weights: WeightFile | None = None
+    fit: Fit | None = None
+
+
+def create(
+    name: str,
+    *,
+    in_channels: int,
+    classes: int,
+    weights: str | None = None,
+    after: str | None = None,
+    options: dict[str, Any] | None = None,
+) -> Created:
+    """Build a network with a linear head.
+
+    Args:
+        name: A backbone of `medgraft list backbones`, or ``timm:<name>``.
+        in_channels: Channels of the images, 1 or more.
+        classes: Number of logits.
+        weights: None or "none" for random weights, "imagenet", a ``.safetensors`` file or a
+            run folder. Options that the file names (such as its padding) are applied.
+        after: Last stage to keep; None keeps all.
+        options: Further options of the architecture.
+
+    Raises:
+        UnknownNameError: If there is no such backbone or stage.
+        WeightsError: If the weights do not fit.
+
+    Examples:
+        >>> made = create("resnet18", in_channels=1, classes=14, after="layer3")
+        >>> made.network.backbone.names
+        ['stem', 'layer1', 'layer2', 'layer3']
+        >>> sum(p.numel() for p in made.network.parameters())  # of 3 channels: 2,786,382
+        2780110
+    """
+    if in_channels < 1:
+        raise ArgumentError(f"in_channels must be at least 1, got {in_channels}")
+    architecture = find(name)
+    file = None if weights in (None, "none") else open_weights(str(weights), backbone=name)
+    options = {**(file.options if file else {}), **(options or {})}
+    built = architecture.build(in_channels, **options)
+    backbone = Backbone(
+        name,
+        built.stages,
+        in_channels=in_channels,
+        dims=architecture.dims,
+        source_names=built.source_names,
+    )
+    if after is not None:
+        backbone = cut(backbone, after)
+    network = Network(backbone, linear_head(backbone.out_channels, classes))
+    return Created(network, options, file, load_into(network, file) if file else None)

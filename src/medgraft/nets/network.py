@@ -1,0 +1,194 @@
+"""A network: a backbone of named stages and a head. Everything is a cut at a stage."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+import torch
+from torch import Tensor, nn
+
+from medgraft.errors import ArgumentError
+from medgraft.registry import unknown_name
+
+
+class Backbone(nn.Module):
+    """An ordered list of named stages.
+
+    Attributes:
+        name: The architecture.
+        stages: Modules by name; data pass through them in this order.
+        channels: Channels that leave each stage.
+        strides: Input pixels per output pixel of each stage; None after a global pool.
+        source_names: Our tensor names to those of the library that the weights come from.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        stages: Mapping[str, nn.Module],
+        *,
+        in_channels: int,
+        dims: int = 2,
+        source_names: Mapping[str, str] | None = None,
+    ) -> None:
+        super().__init__()
+        self.name = name
+        self.dims = dims
+        self.in_channels = in_channels
+        self.stages = nn.ModuleDict(dict(stages))
+        self.source_names = dict(source_names or {})
+        self.channels, self.strides = _measure(self.stages, in_channels, dims)
+
+    @property
+    def names(self) -> list[str]:
+        """Names of the stages, in order."""
+        return list(self.stages)
+
+    @property
+    def out_channels(self) -> int:
+        """Channels that leave the last stage."""
+        return self.channels[self.names[-1]]
+
+    def position(self, stage: str) -> int:
+        """Place of a stage in the order, from 0.
+
+        Raises:
+            UnknownNameError: If there is no such stage; the near names are offered.
+        """
+        if stage not in self.stages:
+            raise unknown_name(f"stage of {self.name}", stage, self.names)
+        return self.names.index(stage)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Maps after the last stage: (B, C, *S) to (B, channels, *S / stride)."""
+        for stage in self.stages.values():
+            x = stage(x)
+        return x
+
+    def through(self, x: Tensor, stage: str) -> Tensor:
+        """Maps after `stage`."""
+        for name in self.names[: self.position(stage) + 1]:
+            x = self.stages[name](x)
+        return x
+
+    def beyond(self, x: Tensor, stage: str) -> Tensor:
+        """Maps after the last stage, given the maps after `stage`."""
+        for name in self.names[self.position(stage) + 1 :]:
+            x = self.stages[name](x)
+        return x
+
+
+def _measure(
+    stages: nn.ModuleDict, in_channels: int, dims: int
+) -> tuple[dict[str, int], dict[str, int | None]]:
+    """Channels and strides by running shapes alone (no arithmetic, no memory)."""
+    side = 256 if dims == 2 else 64
+    x = torch.empty((2, in_channels) + (side,) * dims, device="meta")
+    channels: dict[str, int] = {}
+    strides: dict[str, int | None] = {}
+    with torch.no_grad():
+        for name, stage in stages.items():
+            tensors = {key: t.to("meta") for key, t in stage.state_dict(keep_vars=True).items()}
+            x = torch.func.functional_call(stage, tensors, (x,))
+            channels[name] = x.shape[1]
+            # valid padding makes 256 / 62 of what is a stride of four
+            exponent = round(float(torch.log2(torch.tensor(side / x.shape[2]))))
+            strides[name] = None if x.shape[2] == 1 else 2**exponent
+    return channels, strides
+
+
+class Network(nn.Module):
+    """A backbone and a head.
+
+    Frozen stages neither learn nor move: their parameters take no gradient and their
+    batch statistics stay as they are, whatever mode the network is put in.
+    """
+
+    def __init__(self, backbone: Backbone, head: nn.Module) -> None:
+        super().__init__()
+        self.backbone = backbone
+        self.head = head
+        self._frozen = 0
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Logits, shape (B, classes)."""
+        logits: Tensor = self.head(self.backbone(x))
+        return logits
+
+    def features(self, x: Tensor, stage: str | None = None) -> Tensor:
+        """Averaged maps after `stage` (default: the last), shape (B, channels)."""
+        maps = self.backbone(x) if stage is None else self.backbone.through(x, stage)
+        return maps.flatten(2).mean(dim=2)
+
+    @property
+    def frozen_through(self) -> str | None:
+        """The last frozen stage, or None."""
+        return self.backbone.names[self._frozen - 1] if self._frozen else None
+
+    def freeze_through(self, stage: str | None) -> None:
+        """Freeze every stage up to and including `stage`; None freezes nothing.
+
+        Raises:
+            UnknownNameError: If there is no such stage.
+        """
+        self._frozen = 0 if stage is None else self.backbone.position(stage) + 1
+        for place, module in enumerate(self.backbone.stages.values()):
+            module.requires_grad_(place >= self._frozen)
+        self.train(self.training)
+
+    def train(self, mode: bool = True) -> Network:  # noqa: FBT001, FBT002 (torch's signature)
+        """Put the network in training or evaluation mode; frozen stages stay in evaluation."""
+        super().train(mode)
+        for module in list(self.backbone.stages.values())[: self._frozen]:
+            module.eval()
+        return self
+
+    def truncate_after(self, stage: str, *, classes: int) -> Network:
+        """A smaller network: the stages up to `stage`, their weights kept, and a new head.
+
+        Raises:
+            UnknownNameError: If there is no such stage.
+        """
+        return Network(
+            cut(self.backbone, stage), linear_head(self.backbone.channels[stage], classes)
+        )
+
+    def parameter_groups(self) -> Iterator[tuple[str, list[nn.Parameter]]]:
+        """Parameters by stage, in order, and last those of the head; frozen ones too."""
+        for name, module in self.backbone.stages.items():
+            yield name, list(module.parameters())
+        yield "head", list(self.head.parameters())
+
+
+def cut(backbone: Backbone, stage: str) -> Backbone:
+    """The stages of `backbone` up to and including `stage` (shared, not copied)."""
+    kept = backbone.names[: backbone.position(stage) + 1]
+    return Backbone(
+        backbone.name,
+        {name: backbone.stages[name] for name in kept},
+        in_channels=backbone.in_channels,
+        dims=backbone.dims,
+        source_names={
+            ours: theirs
+            for ours, theirs in backbone.source_names.items()
+            if ours.partition(".")[0] in kept
+        },
+    )
+
+
+class GlobalAverage(nn.Module):
+    """Mean over all spatial axes: (B, C, *S) to (B, C)."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        """The means."""
+        return x.flatten(2).mean(dim=2)
+
+
+def linear_head(channels: int, classes: int) -> nn.Sequential:
+    """Global average and one linear layer: (B, channels, *S) to logits (B, classes)."""
+    if classes < 1:
+        raise ArgumentError(f"classes must be at least 1, got {classes}")
+    head = nn.Sequential()
+    head.add_module("pool", GlobalAverage())
+    head.add_module("fc", nn.Linear(channels, classes))
+    return head

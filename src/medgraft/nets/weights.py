@@ -1,0 +1,255 @@
+"""Weights from files: what fits is loaded, what does not fit is named."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from medgraft.errors import UnsafeFileError, WeightsError
+from medgraft.files import read_json, sha256
+from medgraft.nets.network import Backbone, Network
+
+IMAGENET_MEAN = (0.485, 0.456, 0.406)
+IMAGENET_STD = (0.229, 0.224, 0.225)
+OPTIONS = {"pad_type": str, "bn_eps": float}  # of an architecture, as weight files name them
+
+
+@dataclass(frozen=True)
+class WeightFile:
+    """Tensors of one file and what the file says of them.
+
+    Attributes:
+        source: "imagenet" or the path.
+        tensors: By name.
+        architecture: Backbone that they were made for; None where the file is silent.
+        options: Options of the architecture that they need.
+        mean: Per channel, of the images they were trained on, in [0, 1]; None if unknown.
+        std: Likewise.
+        licence: As stated.
+        hash: SHA-256 of the file; None for a hub.
+    """
+
+    source: str
+    tensors: dict[str, Tensor]
+    architecture: str | None = None
+    options: dict[str, Any] = field(default_factory=dict)
+    mean: tuple[float, ...] | None = None
+    std: tuple[float, ...] | None = None
+    licence: str = "not stated"
+    hash: str | None = None
+
+
+def open_weights(source: str, *, backbone: str) -> WeightFile:
+    """Read weights: ``imagenet`` (timm's hub), a ``.safetensors`` file or a run folder.
+
+    Raises:
+        WeightsError: If there is no such file, or it is damaged.
+        UnsafeFileError: If the file is of a kind that executes code when loaded.
+    """
+    if source == "imagenet":
+        return _from_hub(backbone)
+    path = Path(source)
+    if path.is_dir():
+        return _from_run(path)
+    if path.suffix != ".safetensors":
+        raise UnsafeFileError(
+            f"weights must be 'none', 'imagenet', a run folder or a .safetensors file, got"
+            f" '{source}'. Other formats can execute code when they are loaded; write the tensors"
+            " with safetensors.torch.save_file first."
+        )
+    return _from_safetensors(path)
+
+
+def _from_safetensors(path: Path) -> WeightFile:
+    from safetensors import SafetensorError, safe_open
+
+    try:
+        with safe_open(str(path), "pt") as file:
+            notes = file.metadata() or {}
+            tensors = {name: _single(file.get_tensor(name)) for name in file.keys()}  # noqa: SIM118
+    except FileNotFoundError:
+        raise WeightsError(f"the weights must be a file, but '{path}' does not exist.") from None
+    except (SafetensorError, OSError) as error:
+        raise WeightsError(f"'{path}' must be a whole safetensors file: {error}.") from error
+    return WeightFile(
+        source=str(path),
+        tensors=tensors,
+        architecture=notes.get("architecture"),
+        options=_options(notes.get("kwargs", "")),
+        mean=_numbers(notes.get("mean")),
+        std=_numbers(notes.get("std")),
+        licence=notes.get("licence", "not stated"),
+        hash=sha256(path),
+    )
+
+
+def _from_run(folder: Path) -> WeightFile:
+    record = read_json(folder / "weights.json")
+    found = _from_safetensors(folder / "weights.safetensors")
+    return WeightFile(
+        source=str(folder),
+        tensors=found.tensors,
+        architecture=record["backbone"],
+        options=record["options"],
+        mean=tuple(record["mean"]),
+        std=tuple(record["std"]),
+        licence=record["licence"],
+        hash=found.hash,
+    )
+
+
+def _from_hub(backbone: str) -> WeightFile:
+    import timm
+
+    name = backbone.removeprefix("timm:")
+    try:
+        network = timm.create_model(name, pretrained=True, num_classes=0)
+    except (RuntimeError, OSError) as error:
+        raise WeightsError(
+            f"ImageNet weights of {name} must come from timm's hub, which did not give them:"
+            f" {str(error).splitlines()[0]} Download them where there is a network, and pass the"
+            " .safetensors file with --weights."
+        ) from error
+    settings = network.pretrained_cfg
+    return WeightFile(
+        source=f"imagenet ({settings.get('hf_hub_id') or settings.get('url')})",
+        tensors=network.state_dict(),
+        architecture=backbone,
+        mean=tuple(settings["mean"]),
+        std=tuple(settings["std"]),
+        licence=settings.get("license") or "not stated",
+    )
+
+
+def _single(tensor: Tensor) -> Tensor:
+    return tensor.float() if tensor.is_floating_point() else tensor
+
+
+def _options(text: str) -> dict[str, Any]:
+    pairs = (item.strip().partition("=") for item in text.split(",") if item.strip())
+    return {key: OPTIONS[key](value) for key, _, value in pairs if key in OPTIONS}
+
+
+def _numbers(text: str | None) -> tuple[float, ...] | None:
+    return tuple(float(part) for part in text.split(",")) if text else None
+
+
+@dataclass(frozen=True)
+class Fit:
+    """What became of the tensors of a weight file.
+
+    Attributes:
+        loaded: Our names of the tensors that were set.
+        missing: Our names of backbone tensors that the file does not have.
+        unused: Names in the file that the network has no place for.
+    """
+
+    loaded: list[str]
+    missing: list[str]
+    unused: list[str]
+
+
+def load_into(network: Network, weights: WeightFile) -> Fit:
+    """Set the backbone (and the head, where it fits) from a weight file.
+
+    A first layer for three channels is fitted to another number of channels by summing its
+    kernels (one grey channel sees what three equal ones would), shared out evenly if there
+    are more than one.
+
+    Raises:
+        WeightsError: If backbone tensors are missing or have another shape. All are listed.
+    """
+    backbone = network.backbone
+    if weights.architecture not in (None, backbone.name, backbone.name.removeprefix("timm:")):
+        raise WeightsError(
+            f"weights must be of the backbone {backbone.name!r}, but '{weights.source}' holds"
+            f" {weights.architecture!r}. Pass --backbone {weights.architecture}."
+        )
+    ours = backbone.stages.state_dict()
+    found = {
+        name: _fit_input(tensor, ours[name])
+        for name in ours
+        if (tensor := _tensor_for(name, weights, backbone)) is not None
+    }
+    missing = [name for name in ours if name not in found]
+    wrong = [
+        f"{name} {tuple(tensor.shape)} into {tuple(ours[name].shape)}"
+        for name, tensor in found.items()
+        if tensor.shape != ours[name].shape
+    ]
+    if missing or wrong:
+        raise WeightsError(_misfit(backbone.names, len(ours), missing, wrong, weights.source))
+    backbone.stages.load_state_dict(found)
+    head = _load_head(network, weights)
+    used = {f"backbone.stages.{name}" for name in ours} | set(head)
+    used |= {backbone.source_names.get(name, name) for name in ours}
+    return Fit([*found, *head], missing, sorted(set(weights.tensors) - used))
+
+
+def _tensor_for(name: str, weights: WeightFile, backbone: Backbone) -> Tensor | None:
+    own = weights.tensors.get(f"backbone.stages.{name}")
+    return own if own is not None else weights.tensors.get(backbone.source_names.get(name, name))
+
+
+def _fit_input(tensor: Tensor, ours: Tensor) -> Tensor:
+    if (
+        tensor.ndim == ours.ndim >= 4
+        and tensor.shape[1] == 3 != ours.shape[1]
+        and tensor.shape[0] == ours.shape[0]
+        and tensor.shape[2:] == ours.shape[2:]
+    ):
+        return tensor.sum(dim=1, keepdim=True).expand_as(ours) / ours.shape[1]
+    return tensor
+
+
+def _load_head(network: Network, weights: WeightFile) -> list[str]:
+    head = {f"head.{name}": tensor for name, tensor in network.head.state_dict().items()}
+    fits = {
+        name: weights.tensors[name]
+        for name, tensor in head.items()
+        if name in weights.tensors and weights.tensors[name].shape == tensor.shape
+    }
+    if len(fits) < len(head):
+        return []  # another number of classes: the head starts afresh, as a whole
+    network.head.load_state_dict({name.removeprefix("head."): t for name, t in fits.items()})
+    return list(fits)
+
+
+def _misfit(
+    stages: list[str], total: int, missing: list[str], wrong: list[str], source: str
+) -> str:
+    absent = {name.partition(".")[0] for name in missing}
+    kept = [stage for stage in stages if stage not in absent]
+    if not wrong and kept and kept == stages[: len(kept)]:
+        return (
+            f"weights must cover all stages, but '{source}' ends at {kept[-1]!r}"
+            f" ({len(missing)} of {total} tensors are not there)."
+            f" Pass --after {kept[-1]} to use the network up to there."
+        )
+    lines = [*wrong, *(f"{name} is not in the file" for name in missing)]
+    shown = "; ".join(lines[:6]) + (f"; and {len(lines) - 6} more" if len(lines) > 6 else "")
+    return (
+        f"{len(lines)} of {total} tensors of '{source}' do not fit: {shown}."
+        " Pass the backbone that these weights were made for."
+    )
+
+
+def save_weights(network: Network, path: Path, notes: dict[str, str]) -> None:
+    """Write all tensors of a network as safetensors, whole or not at all."""
+    from safetensors.torch import save_file
+
+    from medgraft.files import replacing
+
+    tensors = {name: t.detach().cpu().contiguous() for name, t in network.state_dict().items()}
+    with replacing(path) as temporary:
+        save_file(tensors, str(temporary), metadata=notes)
+
+
+def parameters(network: torch.nn.Module) -> tuple[int, int]:
+    """Number of parameters, and of those that learn (buffers are not counted)."""
+    counts = [(p.numel(), p.requires_grad) for p in network.parameters()]
+    return sum(n for n, _ in counts), sum(n for n, learns in counts if learns)

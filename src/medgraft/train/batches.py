@@ -1,0 +1,122 @@
+"""Batches from the array store: ordered by the seed, converted and augmented on the device."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from medgraft.augment import Augmenter
+from medgraft.seeds import derive, generator
+
+
+class Images(Protocol):
+    """What batches need of the array store."""
+
+    @property
+    def scale(self) -> int:
+        """Stored value of 1.0: 255 or 65535."""
+
+    def gather(self, rows: np.ndarray) -> np.ndarray:
+        """Images at those rows of the store, shape (B, C, *S)."""
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Images and what is known of them.
+
+    Attributes:
+        images: Float, shape (B, C, *S), in [0, 1], augmented, not yet normalised.
+        targets: Float, shape (B, K); NaN where a label is blank or uncertain.
+        step: Counts batches over the whole run, from 0: names the random choices made for it.
+        share: This process's part of the whole batch, in (0, 1].
+    """
+
+    images: Tensor
+    targets: Tensor
+    step: int
+    share: float = 1.0
+
+
+@dataclass(frozen=True)
+class Placement:
+    """Where and how tensors are laid.
+
+    Attributes:
+        device: Where they live.
+        channels_last: Whether 2-D images are laid out with channels last.
+    """
+
+    device: torch.device
+    channels_last: bool = False
+
+    def images(self, stored: np.ndarray, scale: int) -> Tensor:
+        """Stored integers as floats in [0, 1] on the device."""
+        tensor = torch.from_numpy(stored).to(self.device, non_blocking=True)
+        if tensor.dtype is torch.uint16:
+            tensor = tensor.to(torch.int32)
+        images = tensor.to(torch.float32).mul_(1.0 / scale)
+        if self.channels_last and images.ndim == 4:
+            images = images.contiguous(memory_format=torch.channels_last)
+        return images
+
+
+@dataclass(frozen=True)
+class Batches:
+    """The training images of a run, epoch by epoch.
+
+    The order of an epoch and every augmentation depend on the seed and on the number of the
+    epoch and of the step alone, so a run can go on from any step.
+
+    Attributes:
+        store: Where the images lie.
+        rows: Rows of the store, shape (N,).
+        targets: Shape (N, K), NaN where unknown.
+        size: Images per batch, over all processes.
+        seed: Of the run.
+        augmenter: Draws and applies random changes; None for none.
+        placement: Where tensors go.
+        rank: Number of this process.
+        world: Number of processes; each takes every world-th image of a batch.
+    """
+
+    store: Images
+    rows: np.ndarray
+    targets: np.ndarray
+    size: int
+    seed: int
+    augmenter: Augmenter | None
+    placement: Placement
+    rank: int = 0
+    world: int = 1
+
+    @property
+    def per_epoch(self) -> int:
+        """Number of batches in an epoch."""
+        return max(1, round(len(self.rows) / self.size))
+
+    def epoch(self, number: int, *, start: int = 0) -> Iterator[Batch]:
+        """Batches of one epoch, from batch `start` on.
+
+        The images are dealt into `per_epoch` batches whose sizes differ by at most one: no
+        image is left out, and no batch is too small for batch normalisation.
+        """
+        order = generator(self.seed, "order", number).permutation(len(self.rows))
+        for place, chosen in enumerate(np.array_split(order, self.per_epoch)):
+            if place >= start:
+                yield self._batch(chosen, number, number * self.per_epoch + place)
+
+    def _batch(self, chosen: np.ndarray, epoch: int, step: int) -> Batch:
+        mine = chosen[self.rank :: self.world]
+        images = self.placement.images(self.store.gather(self.rows[mine]), self.store.scale)
+        targets = torch.from_numpy(self.targets[mine]).to(self.placement.device)
+        if self.augmenter is not None:
+            # by the number of the image, so that processes and batch sizes do not matter
+            seed = derive(self.seed, "augment", epoch)
+            draw = self.augmenter.draw(len(mine), images.shape[2:], seed, samples=mine)
+            images, targets = self.augmenter.apply(images, draw), draw.mix(targets)
+        return Batch(images, targets, step, len(mine) / len(chosen))

@@ -1,0 +1,190 @@
+"""From an index to rows of the array store with their targets, split by patient."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+
+from medgraft.errors import TableError
+from medgraft.index import Index
+from medgraft.index.split import check_split, split
+from medgraft.index.target import Target
+from medgraft.prepare import default_steps
+from medgraft.prepare.store import Store
+from medgraft.read import read
+from medgraft.seeds import generator
+from medgraft.train.recipe import Recipe
+from medgraft.train.supervised import Normalisation, Rows
+
+CHUNK = 512  # images at a time, when statistics are taken
+
+
+@dataclass(frozen=True)
+class Data:
+    """What a run learns from and is judged on.
+
+    Attributes:
+        index: The rows that could be prepared, each with its split.
+        target: What the labels are.
+        store: Their arrays.
+        stored: Row of the store of each row of the index, shape (N,).
+        rejects: What could not be used: path, reason, remedy.
+        steps: Preparation steps.
+        notes: Sentences that a reader of the report must know.
+    """
+
+    index: Index
+    target: Target
+    store: Store
+    stored: np.ndarray
+    rejects: pl.DataFrame
+    steps: tuple[str, ...]
+    notes: tuple[str, ...]
+
+    def rows(self, split: str) -> Rows:
+        """Images of one part; -1 (uncertain) counts as unknown here."""
+        chosen = self.places(split)
+        truth = self.target.matrix(self.index.frame)[chosen]
+        return Rows(self.store, self.stored[chosen], np.where(truth < 0, np.nan, truth))
+
+    def places(self, split: str) -> np.ndarray:
+        """Rows of the index that belong to one part."""
+        return np.flatnonzero((self.index.frame["split"] == split).fill_null(value=False))
+
+    def summary(self) -> dict[str, Any]:
+        """Counts for the record."""
+        frame = self.index.frame
+        return {
+            "images": len(frame),
+            "patients": int(frame["patient_id"].drop_nulls().n_unique()),
+            "patients_known": self.index.patients_known,
+            "layout": self.index.layout,
+            "rejected": len(self.rejects),
+            "splits": {split: self._part(split) for split in ("train", "val", "test")},
+        }
+
+    def _part(self, split: str) -> dict[str, Any]:
+        part = self.index.frame[self.places(split)]
+        positives = (self.target.matrix(part) == 1).sum(axis=0)
+        return {
+            "images": len(part),
+            "patients": int(part["patient_id"].drop_nulls().n_unique()),
+            "classes": dict(zip(self.target.names, positives.tolist(), strict=True)),
+        }
+
+
+def load_data(index_path: Path, recipe: Recipe, cache: Path) -> Data:
+    """Read an index, see to its split, and prepare its images.
+
+    Raises:
+        TableError: If the index is not usable: no labels, one class, an empty part.
+        LeakageError: If a patient, group or identical image is in two parts.
+        StoreError: If the array store cannot be written.
+    """
+    index = Index.load(index_path)
+    target = Target.of(index, positive=recipe.positive)
+    notes = []
+    if index.frame["split"].is_null().all():
+        index = split(index, test=recipe.test, val=recipe.val, seed=recipe.seed)
+        notes.append("The index had no split; the run made one, by patient, with its seed.")
+    check_split(index)
+    if not index.patients_known:
+        notes.append(
+            "Patients are not known: the split and the intervals are by image, which is too"
+            " hopeful if a patient has several images."
+        )
+    steps = tuple(
+        recipe.steps or default_steps(recipe.size, _channels(index, recipe), recipe.window)
+    )
+    index = _few_labels(index, target, recipe)
+    store = Store.open(index, steps, cache=cache)
+    usable = store.rows >= 0
+    kept = index.with_frame(index.frame.filter(pl.Series(usable)))
+    rejects = pl.concat([index.rejects, store.rejects])
+    data = Data(kept, target, store, store.rows[usable], rejects, steps, tuple(notes))
+    _check_parts(data)
+    return data
+
+
+def _channels(index: Index, recipe: Recipe) -> int:
+    if recipe.channels is not None:
+        return recipe.channels
+    shapes = index.frame["shape"].drop_nulls()
+    if len(shapes):
+        return 3 if (shapes.list.first() >= 3).any() else 1
+    return 3 if read(index.file(index.frame["path"][0])).channels >= 3 else 1
+
+
+def _few_labels(index: Index, target: Target, recipe: Recipe) -> Index:
+    """The training part cut down to so many images of each class, drawn by the seed."""
+    if recipe.labels_per_class is None:
+        return index
+    truth = target.matrix(index.frame)
+    if target.kind == "independent":
+        if len(target.names) > 1:
+            raise TableError(
+                "labels_per_class needs one label or exclusive classes, got"
+                f" {len(target.names)} labels: {', '.join(target.names)}."
+            )
+        truth = np.hstack([1 - truth, truth])
+    training = (index.frame["split"] == "train").fill_null(value=False).to_numpy()
+    kept = ~training
+    for place, column in enumerate(truth.T):
+        candidates = np.flatnonzero(training & (column == 1))
+        if len(candidates) < recipe.labels_per_class:
+            raise TableError(
+                f"labels_per_class must be at most the training images of every class, got"
+                f" {recipe.labels_per_class}; class number {place} has {len(candidates)}."
+            )
+        draw = generator(recipe.seed, "labels", place)
+        kept[draw.choice(candidates, recipe.labels_per_class, replace=False)] = True
+    return index.with_frame(index.frame.filter(pl.Series(kept)))
+
+
+def _check_parts(data: Data) -> None:
+    for part in ("train", "test"):
+        truth = data.target.matrix(data.index.frame[data.places(part)])
+        if not len(truth):
+            raise TableError(
+                f"the index must have images in its {part} part, and none could be used."
+                " Run `medgraft split`, and look at the rejects."
+            )
+        if part == "train" and not any(len(set(c[c >= 0].tolist())) == 2 for c in truth.T):
+            raise TableError(
+                "training needs at least two classes, but the train part has images of one only."
+                " Run `medgraft split INDEX --force`, or add images."
+            )
+
+
+def statistics(rows: Rows) -> Normalisation:
+    """Mean and standard deviation per channel over the training images."""
+    total, squares, count = 0.0, 0.0, 0
+    for start in range(0, len(rows.rows), CHUNK):
+        images = rows.store.gather(rows.rows[start : start + CHUNK]).astype(np.float64)
+        images = images.reshape(*images.shape[:2], -1) / rows.store.scale
+        total = total + images.sum(axis=(0, 2))
+        squares = squares + (images**2).sum(axis=(0, 2))
+        count += images.shape[0] * images.shape[2]
+    mean = np.asarray(total) / count
+    std = np.sqrt(np.maximum(np.asarray(squares) / count - mean**2, 1e-12))
+    return Normalisation(
+        tuple(mean.round(6).tolist()), tuple(std.round(6).tolist()), "the training images"
+    )
+
+
+def class_weights(targets: np.ndarray, *, kind: str, balanced: bool) -> np.ndarray:
+    """Weights of the classes in the loss, shape (K,).
+
+    Exclusive classes: inverse frequency, scaled so that the mean over images is one.
+    Independent labels: negatives per positive, the factor on the positives.
+    """
+    if not balanced:
+        return np.ones(targets.shape[1], dtype=np.float32)
+    positives = np.maximum((targets == 1).sum(axis=0), 1)
+    if kind == "independent":
+        return np.asarray((targets == 0).sum(axis=0) / positives, dtype=np.float32)
+    return np.asarray(len(targets) / (targets.shape[1] * positives), dtype=np.float32)

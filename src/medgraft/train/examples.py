@@ -1,0 +1,120 @@
+"""Small pictures of right and wrong predictions, for the report."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+
+from medgraft.files import replacing, write_json
+from medgraft.index.target import Target
+from medgraft.train.batches import Images
+
+SIDE = 128  # pixels of the longer side
+
+
+def write_examples(
+    folder: Path,
+    predictions: pl.DataFrame,
+    stored: np.ndarray,
+    store: Images,
+    target: Target,
+    thresholds: dict[str, float],
+    *,
+    most: int = 12,
+) -> None:
+    """Write the surest wrong and the surest right predictions as PNG, and examples.json.
+
+    Args:
+        folder: Where to.
+        predictions: One row per image, with y_ and p_ columns.
+        stored: Row of the store of each of them, shape (N,).
+        store: Where the images lie.
+        target: What was predicted.
+        thresholds: Of the labels that are decided by one.
+        most: Pictures of each kind.
+    """
+    judged = _judge(predictions, target, thresholds)
+    chosen = []
+    for correct in (False, True):
+        places = np.flatnonzero(judged["correct"] == correct)
+        chosen += _surest(places, judged, most)
+    folder.mkdir(parents=True, exist_ok=True)
+    listed = []
+    for number, place in enumerate(chosen):
+        name = f"{number:03d}.png"
+        _write_picture(folder / name, store.gather(stored[place : place + 1])[0], store.scale)
+        row = predictions.row(int(place), named=True)
+        kept = {key: row[key] for key in ("image_id", "path", "patient_id", "split")}
+        listed.append({"file": name, **kept, **{k: v[place] for k, v in judged.items()}})
+    write_json(folder / "examples.json", listed)
+
+
+def _judge(
+    predictions: pl.DataFrame, target: Target, thresholds: dict[str, float]
+) -> dict[str, np.ndarray]:
+    truth = predictions.select(f"y_{n}" for n in target.names).fill_null(np.nan).to_numpy()
+    score = predictions.select(f"p_{n}" for n in target.names).to_numpy()
+    names = np.array(target.names, dtype=object)
+    if target.kind == "exclusive":
+        said = score.argmax(axis=1)
+        if target.positive is not None:
+            place = target.names.index(target.positive)
+            positive = score[:, place] >= thresholds[target.positive]
+            said = np.where(positive, place, 1 - place)
+        actual = truth.argmax(axis=1)
+        rows = np.arange(len(score))
+        return {
+            "actual": names[actual],
+            "predicted": names[said],
+            "probability": score[rows, said].round(4),
+            "correct": np.where(np.isnan(truth).any(axis=1), None, said == actual),
+        }
+    limits = np.array([thresholds[name] for name in target.names])
+    known, said = (truth == 0) | (truth == 1), score >= limits
+    wrong = known & (said != (truth == 1))
+    surest = np.where(known, np.abs(score - limits), -1).argmax(axis=1)
+    return {
+        "actual": _listed(truth == 1, names),
+        "predicted": _listed(said, names),
+        "probability": score[np.arange(len(score)), surest].round(4),
+        "correct": np.where(known.any(axis=1), ~wrong.any(axis=1), None),
+    }
+
+
+def _listed(present: np.ndarray, names: np.ndarray) -> np.ndarray:
+    """Names of what is present, per row.
+
+    Examples:
+        >>> _listed(np.array([[True, True], [False, False]]), np.array(["mass", "scar"])).tolist()
+        ['mass, scar', 'none']
+    """
+    found = [", ".join(names[row]) or "none" for row in present]
+    return np.array(found, dtype=object)
+
+
+def _surest(places: np.ndarray, judged: dict[str, Any], most: int) -> list[int]:
+    """The surest predictions, in turn from each actual class, so that none crowds out another."""
+    by_class: dict[str, list[int]] = {}
+    order = places[np.argsort(-judged["probability"][places].astype(float), kind="stable")]
+    for place in order.tolist():
+        by_class.setdefault(judged["actual"][place], []).append(place)
+    turns = [
+        turn for rank in range(most) for turn in (c[rank : rank + 1] for c in by_class.values())
+    ]
+    return [place for turn in turns for place in turn][:most]
+
+
+def _write_picture(path: Path, image: np.ndarray, scale: int) -> None:
+    from PIL import Image
+
+    if image.ndim == 4:  # a volume: its middle slice
+        image = image[:, image.shape[1] // 2]
+    values = (image.astype(np.float32) * (255 / scale)).round().astype(np.uint8)
+    picture = Image.fromarray(values[0] if len(values) != 3 else values.transpose(1, 2, 0))
+    factor = SIDE / max(picture.size)
+    size = (max(1, round(picture.width * factor)), max(1, round(picture.height * factor)))
+    with replacing(path) as temporary:
+        picture.resize(size, Image.Resampling.BICUBIC).save(temporary, format="PNG")

@@ -1,0 +1,176 @@
+"""What this machine is, and by which number format and layout it gains."""
+
+from __future__ import annotations
+
+import os
+import platform
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch.nn import functional as F
+
+from medgraft.errors import ArgumentError, TableError
+from medgraft.files import read_json, write_json
+from medgraft.nets import create
+from medgraft.train.batches import Placement
+
+WORTH = 1.1  # a gain below a tenth is noise on a shared machine
+
+
+@dataclass(frozen=True)
+class Compute:
+    """How a run computes.
+
+    Attributes:
+        device: Where.
+        precision: "float32" or "bfloat16" (of forward and backward passes; weights stay float32).
+        memory_format: "contiguous" or "channels_last".
+        why: Measured or asked for.
+    """
+
+    device: torch.device
+    precision: str
+    memory_format: str
+    why: str
+
+    @property
+    def autocast(self) -> bool:
+        """Whether forward passes run in bfloat16."""
+        return self.precision == "bfloat16"
+
+    @property
+    def placement(self) -> Placement:
+        """Where and how images are laid."""
+        return Placement(self.device, self.memory_format == "channels_last")
+
+
+def describe() -> dict[str, Any]:
+    """Processor, cores, memory, accelerator."""
+    pages = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    cuda = torch.cuda.is_available()
+    return {
+        "processor": processor(),
+        "cores": usable_cores(),
+        "threads": torch.get_num_threads(),
+        "memory_gib": round(pages / 2**30, 1),
+        "accelerator": torch.cuda.get_device_name() if cuda else None,
+    }
+
+
+def usable_cores() -> int:
+    """Cores that this process may use, which can be fewer than the machine has."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def processor() -> str:
+    """Name of the processor."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+    except OSError:
+        return platform.processor() or platform.machine()
+    names = (line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
+    return next(names, platform.machine())
+
+
+def versions() -> dict[str, str]:
+    """Versions of what a result depends on."""
+    from importlib.metadata import version
+
+    packages = ("torch", "torchvision", "timm", "numpy", "scipy", "polars", "pillow", "pydicom")
+    return {"python": platform.python_version(), **{name: version(name) for name in packages}}
+
+
+def find_device(name: str, local: int = 0) -> torch.device:
+    """The device of that name; "auto" is the accelerator of this process, if there is one.
+
+    Raises:
+        ArgumentError: If the machine has no such device.
+    """
+    if name == "auto":
+        return torch.device(f"cuda:{local}" if torch.cuda.is_available() else "cpu")
+    try:
+        device = torch.device(name)
+        torch.empty(1, device=device)
+    except (RuntimeError, AssertionError) as error:
+        raise ArgumentError(
+            f"--device must name a device of this machine, got {name!r}"
+            f" ({str(error).splitlines()[0]}). `medgraft doctor` lists them."
+        ) from error
+    return device
+
+
+def choose(device: torch.device, precision: str, memory_format: str, cache: Path) -> Compute:
+    """Fill in what the recipe leaves to measurement."""
+    if "auto" not in (precision, memory_format):
+        return Compute(device, precision, memory_format, "asked for")
+    speeds = measured(device, cache)
+    fastest = _fastest(speeds)
+    names = [
+        found if asked == "auto" else asked
+        for asked, found in zip((precision, memory_format), fastest, strict=True)
+    ]
+    gain = speeds["/".join(fastest)] / speeds["float32/contiguous"]
+    why = f"measured: {' '.join(fastest)} trains ResNet-18 {gain:.2f} times as fast as float32 contiguous"
+    return Compute(device, names[0], names[1], why)
+
+
+def _fastest(speeds: dict[str, float]) -> tuple[str, str]:
+    best = max(speeds, key=lambda name: speeds[name])
+    if speeds[best] < WORTH * speeds["float32/contiguous"]:
+        best = "float32/contiguous"
+    precision, _, layout = best.partition("/")
+    return precision, layout
+
+
+def measured(device: torch.device, cache: Path, *, afresh: bool = False) -> dict[str, float]:
+    """Images per second of training by precision and layout, measured once per machine."""
+    path = cache / "doctor.json"
+    place = torch.cuda.get_device_name(device) if device.type == "cuda" else processor()
+    key = f"{place}, {torch.get_num_threads()} threads, torch {torch.__version__}"
+    try:
+        known = read_json(path)
+    except TableError:
+        known = {}
+    if afresh or key not in known:
+        known[key] = measure(device)
+        write_json(path, known)
+    speeds: dict[str, float] = known[key]
+    return speeds
+
+
+def measure(device: torch.device, *, size: int = 64, batch: int = 32) -> dict[str, float]:
+    """Time a few training steps of a ResNet-18 in each precision and layout; takes seconds.
+
+    The four ways take turns, so that a passing load on the machine meets all of them.
+    """
+    ways = [(p, m) for p in ("float32", "bfloat16") for m in ("contiguous", "channels_last")]
+    steps = {way: _stepper(device, *way, size=size, batch=batch) for way in ways}
+    seconds = {way: [steps[way]() for _ in range(2)][2:] for way in ways}  # to warm up
+    for _ in range(5):
+        for way in ways:
+            seconds[way].append(steps[way]())
+    return {"/".join(way): round(batch / sorted(seconds[way])[2], 1) for way in ways}
+
+
+def _stepper(device: torch.device, precision: str, layout: str, *, size: int, batch: int) -> Any:
+    network = create("resnet18", in_channels=1, classes=2).network.to(device).train()
+    images = torch.rand(batch, 1, size, size, device=device)
+    if layout == "channels_last":
+        network = network.to(memory_format=torch.channels_last)
+        images = images.contiguous(memory_format=torch.channels_last)
+    targets = torch.arange(batch, device=device) % 2
+
+    def step() -> float:
+        began = time.perf_counter()
+        with torch.autocast(device.type, dtype=torch.bfloat16, enabled=precision == "bfloat16"):
+            logits = network(images)
+        F.cross_entropy(logits.float(), targets).backward()  # type: ignore[no-untyped-call]
+        network.zero_grad(set_to_none=True)
+        if device.type == "cuda":
+            torch.cuda.synchronize(device)
+        return time.perf_counter() - began
+
+    return step

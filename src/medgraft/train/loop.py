@@ -1,0 +1,275 @@
+"""The training loop: the only one.
+
+For every batch and every part: loss, backward, clip, step. After every epoch: validate, keep
+the best, write down what happened. Nothing here knows what is being learnt.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+from torch.optim import Optimizer
+
+from medgraft.errors import TrainingError
+from medgraft.progress import Bar, bar
+from medgraft.seeds import derive
+from medgraft.train import checkpoint
+from medgraft.train.batches import Batch, Batches
+from medgraft.train.checkpoint import Checkpoint
+from medgraft.train.objective import Objective, Part
+from medgraft.train.optimisers import make_optimiser, restore_state, set_point, state_tensors
+from medgraft.train.processes import Processes
+from medgraft.train.recipe import Recipe
+from medgraft.train.schedules import schedules
+from medgraft.train.stopping import Stop, stop_signals
+
+Row = dict[str, float]
+
+
+@dataclass
+class Progress:
+    """How far a run has come: everything that must survive a stop, besides tensors.
+
+    Attributes:
+        step: Batches done, over the whole run.
+        sums: Running sums of the losses of this epoch.
+        seconds: Time spent in this epoch so far.
+        history: A row per finished epoch.
+        best: Best validation score so far and its epoch.
+    """
+
+    step: int = 0
+    sums: Row = field(default_factory=dict)
+    seconds: float = 0.0
+    history: list[Row] = field(default_factory=list)
+    best: Row = field(default_factory=dict)
+
+
+@dataclass
+class Loop:
+    """A run of an objective over batches.
+
+    Attributes:
+        objective: What is learnt.
+        batches: What it is learnt from.
+        recipe: Settings.
+        folder: Where checkpoints go; None keeps none.
+        processes: This process among the others.
+        autocast: Whether forward passes run in bfloat16.
+        on_epoch: Called with the history after every epoch.
+    """
+
+    objective: Objective
+    batches: Batches
+    recipe: Recipe
+    folder: Path | None = None
+    processes: Processes = field(default_factory=Processes)
+    autocast: bool = False
+    on_epoch: Callable[[list[Row]], object] = len
+
+    def __post_init__(self) -> None:
+        self.progress = Progress()
+        self.optimisers: dict[str, Optimizer] = {
+            name: make_optimiser(part, self.recipe) for name, part in self.objective.parts.items()
+        }
+        self.best: dict[str, Tensor] = {}
+        self._schedule = schedules.get(self.recipe.schedule)
+        self._saved = time.monotonic()
+        self._stop = Stop()
+
+    def run(self) -> Progress:
+        """Train to the end, or until patience is lost; then take the best weights.
+
+        Raises:
+            TrainingError: If a loss is not finite.
+            KeyboardInterrupt: If stopped; a checkpoint was saved before.
+        """
+        for part in self.objective.parts.values():
+            self.processes.copy_from_first(part.module)
+        total = self.recipe.epochs * self.batches.per_epoch
+        shown = bar(total=total, what="train", unit="step", start=self.progress.step)
+        try:
+            with stop_signals() as self._stop:
+                while self.progress.step < total and not self._out_of_patience():
+                    self._epoch(shown)
+        finally:
+            shown.close()
+        self._take_best()
+        return self.progress
+
+    def _epoch(self, shown: Bar) -> None:
+        number, start = divmod(self.progress.step, self.batches.per_epoch)
+        began = time.monotonic() - self.progress.seconds
+        self._train_mode()
+        rates: Row = {}
+        for batch in self.batches.epoch(number, start=start):
+            rates = self._step(batch)
+            self.progress.seconds = time.monotonic() - began
+            self._show(shown, rates)
+            if self.progress.step % self.batches.per_epoch:
+                self._pause()
+        self._end_epoch(number, rates)
+        self._pause()
+
+    def _train_mode(self) -> None:
+        for part in self.objective.parts.values():
+            part.module.train()
+
+    def _step(self, batch: Batch) -> Row:
+        total = self.recipe.epochs * self.batches.per_epoch
+        point = self._schedule(batch.step / max(1, total - 1))
+        torch.manual_seed(derive(self.recipe.seed, "step", batch.step, self.processes.rank))
+        rates: Row = {}
+        for name, part in self.objective.parts.items():
+            optimiser = self.optimisers[name]
+            rates |= set_point(optimiser, self.recipe.rate * point.rate, point.momentum)
+            self._backward(name, part, batch)
+            if self._is_step(batch):
+                self._move(part, optimiser)
+        self.progress.step = batch.step + 1
+        return rates
+
+    def _backward(self, name: str, part: Part, batch: Batch) -> None:
+        """Add the gradient of the loss of one part, on the parameters of that part alone."""
+        device = batch.images.device
+        with torch.autocast(device.type, dtype=torch.bfloat16, enabled=self.autocast):
+            loss = self.objective.loss(name, batch)
+        count = self.processes.sum(loss.count, device)
+        value = self.processes.sum(float(loss.total.detach()), device) / max(count, 1.0)
+        if not math.isfinite(value):
+            raise TrainingError(
+                f"the loss must be finite, but that of {name!r} is {value} at step {batch.step}."
+                " Lower --rate, or train with --precision float32."
+            )
+        sums = self.progress.sums
+        for term, mean in {"loss": value, **loss.terms}.items():
+            key = term if len(self.objective.parts) == 1 else f"{term}_{name}"
+            sums[key] = sums.get(key, 0.0) + mean
+        if count:
+            learning = _learning(part)
+            (loss.total / (count * self.recipe.accumulate)).backward(inputs=learning)  # type: ignore[no-untyped-call]
+
+    def _is_step(self, batch: Batch) -> bool:
+        place = batch.step % self.batches.per_epoch + 1
+        return place % self.recipe.accumulate == 0 or place == self.batches.per_epoch
+
+    def _move(self, part: Part, optimiser: Optimizer) -> None:
+        learning = _learning(part)
+        gradients = [p.grad for p in learning if p.grad is not None]
+        self.processes.sum_tensors(gradients)
+        if self.recipe.clip is not None:
+            nn.utils.clip_grad_norm_(learning, self.recipe.clip)
+        optimiser.step()
+        optimiser.zero_grad(set_to_none=True)
+
+    def _show(self, shown: Bar, rates: Row) -> None:
+        done = (self.progress.step - 1) % self.batches.per_epoch + 1
+        speed = done * self.batches.size / max(self.progress.seconds, 1e-9)
+        loss = sum(v for k, v in self.progress.sums.items() if k.startswith("loss")) / done
+        shown.set_postfix_str(
+            f"loss {loss:.4f}, rate {max(rates.values()):.1e}, {speed:,.0f} images/s", refresh=False
+        )
+        shown.update(1)
+
+    def _end_epoch(self, number: int, rates: Row) -> None:
+        for part in self.objective.parts.values():
+            self.processes.copy_from_first(part.module, buffers_only=True)
+            part.module.eval()
+        scores = self.objective.validate()
+        done, seconds = self.batches.per_epoch, self.progress.seconds
+        row: Row = {"step": self.progress.step, "epoch": number + 1}
+        row |= {key: value / done for key, value in self.progress.sums.items()}
+        row |= {key: value for key, value in scores.items() if key != "score"}
+        row["rate"] = max(rates.values(), default=0.0)
+        if len(set(rates.values())) > 1:
+            row |= {f"rate_{name}": value for name, value in rates.items()}
+        row["images_per_second"] = len(self.batches.rows) / max(seconds, 1e-9)
+        row["seconds"] = seconds
+        self.progress.history.append(row)
+        self._keep_best(number, scores.get("score"))
+        self.progress.sums, self.progress.seconds = {}, 0.0
+        if self.processes.first:
+            self.on_epoch(self.progress.history)
+
+    def _keep_best(self, number: int, score: float | None) -> None:
+        if score is None or score <= self.progress.best.get("score", -math.inf):
+            return
+        self.progress.best = {"score": score, "epoch": number + 1}
+        self.best = {name: tensor.detach().clone() for name, tensor in self._weights().items()}
+
+    def _take_best(self) -> None:
+        for name, part in self.objective.parts.items():
+            mine = {k.removeprefix(f"{name}/"): t for k, t in self.best.items() if _of(k, name)}
+            if mine:
+                part.module.load_state_dict(mine)
+            part.module.eval()
+
+    def _out_of_patience(self) -> bool:
+        patience, best = self.recipe.patience, self.progress.best
+        if patience is None or not best or self.progress.step % self.batches.per_epoch:
+            return False
+        return len(self.progress.history) - best["epoch"] >= patience
+
+    # --- stopping and going on ---------------------------------------------------------
+
+    def _weights(self) -> dict[str, Tensor]:
+        return {
+            f"{name}/{key}": tensor
+            for name, part in self.objective.parts.items()
+            for key, tensor in part.module.state_dict().items()
+        }
+
+    def _pause(self) -> None:
+        """Save if it is time, and stop if asked to: between steps, where all is of a piece."""
+        if self.progress.step % self.batches.per_epoch % self.recipe.accumulate:
+            return  # gradients are on the way, and they are not saved
+        device = self.batches.placement.device
+        stop = self.processes.sum(float(self._stop.asked), device) > 0
+        if stop or time.monotonic() - self._saved >= self.recipe.checkpoint_seconds:
+            self._save()
+        if stop:
+            raise KeyboardInterrupt
+
+    def _save(self) -> None:
+        if self.folder is None or not self.processes.first:
+            return
+        tensors = {f"weights/{key}": tensor for key, tensor in self._weights().items()}
+        tensors |= {f"best/{key}": tensor for key, tensor in self.best.items()}
+        for name, part in self.objective.parts.items():
+            for key, tensor in state_tensors(self.optimisers[name], part).items():
+                tensors[f"optimiser/{name}/{key}"] = tensor
+        progress = self.progress
+        checkpoint.save(self.folder, Checkpoint(tensors, vars(progress)), step=progress.step)
+        self._saved = time.monotonic()
+
+    def resume(self) -> bool:
+        """Go back to the last checkpoint; False if there is none."""
+        found = None if self.folder is None else checkpoint.load(self.folder)
+        if found is None:
+            return False
+        self.progress = Progress(**found.state)
+        tensors = found.tensors
+        self.best = _under(tensors, "best/")
+        for name, part in self.objective.parts.items():
+            part.module.load_state_dict(_under(tensors, f"weights/{name}/"))
+            state = _under(tensors, f"optimiser/{name}/")
+            restore_state(self.optimisers[name], part, state)
+        return True
+
+
+def _learning(part: Part) -> list[nn.Parameter]:
+    return [p for group in part.groups for p in group.parameters.values() if p.requires_grad]
+
+
+def _of(key: str, part: str) -> bool:
+    return key.startswith(f"{part}/")
+
+
+def _under(tensors: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:
+    return {k.removeprefix(prefix): t for k, t in tensors.items() if k.startswith(prefix)}

@@ -1,0 +1,135 @@
+"""The settings of a run: one model for the file, the flags and the record."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import yaml
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
+
+from medgraft.errors import ArgumentError
+from medgraft.files import write_text
+from medgraft.registry import unknown_name
+from medgraft.spec import first_problem
+
+
+def _threshold(rule: str) -> str:
+    from medgraft.evaluate.threshold import parse_rule  # numpy is not needed for --help
+
+    parse_rule(rule)
+    return rule
+
+
+class Recipe(BaseModel):
+    """Everything that decides what a training run does."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+    backbone: str = Field("resnet18", description="Architecture, see `medgraft list backbones`.")
+    weights: str = Field(
+        "none", description="'none', 'imagenet', a .safetensors file or a run folder."
+    )
+    after: str | None = Field(None, description="Last stage to keep; all if not given.")
+    freeze_through: str | None = Field(
+        None, description="Last stage that stays exactly as it is; none if not given."
+    )
+
+    size: int = Field(224, ge=8, le=4096, description="Side of the prepared image, in pixels.")
+    channels: Literal[1, 3] | None = Field(
+        None, description="Grey (1) or colour (3); if not given, as the images are."
+    )
+    window: Literal["file"] | tuple[float, float] | None = Field(
+        None, description="'file' (the window that a DICOM file names), or two limits in its units."
+    )
+    steps: tuple[str, ...] | None = Field(
+        None, description="Preparation steps in full, instead of those that size makes."
+    )
+    augment: tuple[str, ...] = Field(
+        ("films",), description="Augmentations or presets, such as rotate:degrees=15."
+    )
+
+    epochs: int = Field(10, ge=1, description="Passes over the training images.")
+    batch_size: int = Field(64, ge=2, description="Images per step, over all processes.")
+    accumulate: int = Field(1, ge=1, description="Batches per step of the optimiser.")
+    optimiser: Literal["adamw", "adam", "sgd"] = Field("adamw", description="Optimiser.")
+    rate: float = Field(1e-3, gt=0, description="Peak learning rate.")
+    weight_decay: float = Field(0.01, ge=0, description="Decoupled decay of matrices.")
+    schedule: str = Field("one_cycle", description="Course of the rate.")
+    clip: float | None = Field(1.0, gt=0, description="Largest gradient norm; no limit if null.")
+    label_smoothing: float = Field(0.0, ge=0, lt=1, description="Share given to other classes.")
+    class_weights: Literal["none", "balanced"] = Field(
+        "none", description="'balanced' weighs classes by the inverse of their frequency."
+    )
+    patience: int | None = Field(
+        None, ge=1, description="Stop after so many epochs without a better validation score."
+    )
+
+    labels_per_class: int | None = Field(
+        None, ge=1, description="Use only so many training images of each class."
+    )
+    test: float = Field(
+        0.2, ge=0, lt=1, description="Share to split off, if the index has no split."
+    )
+    val: float = Field(
+        0.1, ge=0, lt=1, description="Share to split off, if the index has no split."
+    )
+    positive: str | None = Field(None, description="The class that binary metrics speak of.")
+    threshold: Annotated[str, AfterValidator(_threshold)] = Field(
+        "youden",
+        description="'youden', 'sensitivity:0.95', 'specificity:0.95' or a number; chosen on validation.",
+    )
+    replicates: int = Field(1000, ge=0, description="Bootstrap replicates of each interval.")
+
+    seed: int = Field(0, ge=0, description="Seed of everything random.")
+    precision: Literal["auto", "float32", "bfloat16"] = Field(
+        "auto", description="'auto' takes bfloat16 where this machine was measured to gain by it."
+    )
+    memory_format: Literal["auto", "contiguous", "channels_last"] = Field(
+        "auto", description="Likewise."
+    )
+    threads: int | None = Field(None, ge=1, description="Processor threads; all if not given.")
+    device: str = Field("auto", description="'auto', 'cpu', 'cuda' or 'cuda:1'.")
+    checkpoint_seconds: float = Field(
+        60.0, ge=0, description="Time between checkpoints: the most that a crash can cost."
+    )
+
+
+def load_recipe(path: Path) -> Recipe:
+    """Read a recipe.
+
+    Raises:
+        ArgumentError: If it is not YAML, a key is unknown, or a value is out of range.
+    """
+    try:
+        data = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ArgumentError(f"--recipe must name a file: {error.strerror}, '{path}'.") from error
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise ArgumentError(f"a recipe must be YAML, but '{path}' is not: {error}") from error
+    if not isinstance(data, dict):
+        raise ArgumentError(f"a recipe must be keys and values, but '{path}' is not.")
+    for key in data:
+        if key not in Recipe.model_fields:
+            raise ArgumentError(
+                f"{unknown_name('recipe key', str(key), Recipe.model_fields)} In '{path}'."
+            )
+    return check_recipe(data, where=f"'{path}'")
+
+
+def check_recipe(data: dict[str, Any], *, where: str) -> Recipe:
+    """A recipe from plain values.
+
+    Raises:
+        ArgumentError: If a value is out of range; the message names the key.
+    """
+    try:
+        return Recipe(**data)
+    except ValidationError as error:
+        raise ArgumentError(f"{first_problem(error, Recipe)}, in {where}") from error
+
+
+def save_recipe(recipe: Recipe, path: Path) -> None:
+    """Write a recipe with every default spelled out."""
+    data = recipe.model_dump(mode="json")
+    write_text(path, yaml.safe_dump(data, sort_keys=False, allow_unicode=True))

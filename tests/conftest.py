@@ -1,0 +1,22 @@
+"""What all tests share."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+DATA = Path(os.environ.get("MEDGRAFT_DATA", Path(__file__).parents[2] / "shared" / "data"))
+
+
+@pytest.fixture(scope="session")
+def data():
+    """Folder of real images; tests that need it are skipped where it is absent."""
+    if not DATA.is_dir():
+        pytest.skip(f"real data are not at '{DATA}' (set MEDGRAFT_DATA)")
+    return DATA
+
+
+@pytest.fixture(autouse=True, scope="session")
+def own_cache(tmp_path_factory):
+    """Keep the tests out of the user's cache."""
+    os.environ["MEDGRAFT_CACHE"] = str(tmp_path_factory.mktemp("cache"))

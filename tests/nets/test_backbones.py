@@ -1,0 +1,167 @@
+"""What every backbone promises. A new one is tested here without being named."""
+
+import pytest
+import torch
+
+from medgraft.errors import ArgumentError, UnknownNameError
+from medgraft.nets import create
+from medgraft.nets.backbones import backbones
+
+NAMES = [*backbones.names(), "timm:regnety_002"]
+
+
+# What trains is slow: one network of each file will do.
+def _size(name):
+    return len(name), name  # shorter names are smaller networks
+
+
+BY_SOURCE = {backbones.get(n).source: n for n in sorted(backbones.names(), key=_size, reverse=True)}
+SMALL = sorted(BY_SOURCE.values())
+
+
+@pytest.fixture(autouse=True)
+def seeded():
+    torch.manual_seed(0)
+
+
+def side(name):
+    return 96 if "inception" in name else 64
+
+
+@pytest.mark.parametrize("name", NAMES)
+class TestEveryBackbone:
+    def test_stages_partition_the_parameters(self, name):
+        network = create(name, in_channels=3, classes=2).network
+        groups = dict(network.parameter_groups())
+        listed = [id(p) for parameters in groups.values() for p in parameters]
+        assert len(listed) == len(set(listed))
+        assert set(listed) == {id(p) for p in network.parameters()}
+        assert list(groups) == [*network.backbone.names, "head"]
+
+    def test_declared_channels_and_strides_are_those_of_real_maps(self, name):
+        backbone = create(name, in_channels=1, classes=2).network.eval().backbone
+        pixels = 299 if "inception" in name else 160  # as published, or a quick multiple of 32
+        x = torch.rand(1, 1, pixels, pixels)
+        with torch.inference_mode():
+            for stage in backbone.names:
+                x = backbone.stages[stage](x)
+                assert x.shape[1] == backbone.channels[stage]
+                stride = backbone.strides[stage]
+                if stride is not None:
+                    # valid padding loses a border, so the side may fall short of pixels / stride
+                    assert pixels / stride / 1.25 <= x.shape[2] <= pixels / stride + 1
+
+    def test_every_tensor_has_a_name_at_its_source(self, name):
+        backbone = create(name, in_channels=3, classes=2).network.backbone
+        assert set(backbone.source_names) == set(backbone.stages.state_dict())
+
+
+@pytest.mark.parametrize("name", SMALL)
+class TestOneOfEachFamily:
+    def test_freezing_leaves_earlier_tensors_as_they_were_bit_for_bit(self, name):
+        network = create(name, in_channels=1, classes=2).network
+        cut = network.backbone.names[len(network.backbone.names) // 2]
+        network.freeze_through(cut)
+        frozen = network.backbone.names[: network.backbone.position(cut) + 1]
+        before = {k: v.clone() for k, v in network.backbone.stages.state_dict().items()}
+        learning = [p for p in network.parameters() if p.requires_grad]
+        optimiser = torch.optim.AdamW(learning, lr=0.1, weight_decay=0.1)
+        for _ in range(5):
+            network.train()
+            network(torch.rand(2, 1, side(name), side(name))).square().sum().backward()
+            optimiser.step()
+            optimiser.zero_grad()
+        after = network.backbone.stages.state_dict()
+        changed = {k.partition(".")[0] for k in before if not torch.equal(before[k], after[k])}
+        assert not changed & set(frozen)
+        assert changed  # the others did learn
+
+    def test_a_truncated_network_gives_the_hidden_maps_of_the_full_one(self, name):
+        network = create(name, in_channels=1, classes=2).network.eval()
+        stage = network.backbone.names[-2]
+        smaller = network.truncate_after(stage, classes=3).eval()
+        x = torch.rand(2, 1, side(name), side(name))
+        with torch.inference_mode():
+            hidden = network.backbone.through(x, stage)
+            assert torch.equal(smaller.backbone(x), hidden)
+            assert torch.equal(network.features(x, stage), hidden.flatten(2).mean(2))
+            assert torch.equal(network.backbone.beyond(hidden, stage), network.backbone(x))
+            assert smaller(x).shape == (2, 3)
+        assert smaller.backbone.out_channels == hidden.shape[1]
+
+    def test_composed_stages_equal_the_network_they_were_taken_from(self, name):
+        timm = pytest.importorskip("timm")
+        backbone = create(name, in_channels=3, classes=2).network.eval().backbone
+        full = timm.create_model(name, num_classes=0).eval()
+        ours = backbone.stages.state_dict()
+        full.load_state_dict({backbone.source_names[k]: v for k, v in ours.items()})
+        x = torch.rand(2, 3, side(name), side(name))
+        with torch.inference_mode():
+            maps = backbone(x)
+            torch.testing.assert_close(maps.flatten(2).mean(2), full(x), rtol=1e-4, atol=1e-5)
+
+
+# with a head of 14 outputs: Ke et al. 2021 (CheXtransfer) and our own count where it agrees
+COUNTS_14 = {
+    "densenet121": 6_968_206,
+    "densenet169": 12_507_790,
+    "densenet201": 18_119_822,
+    "resnet18": 11_183_694,
+    "resnet34": 21_291_854,
+    "resnet50": 23_536_718,
+    "resnet101": 42_528_846,
+    "efficientnet_b0": 4_025_482,
+    "efficientnet_b1": 6_531_118,
+    "efficientnet_b2": 7_720_720,
+    "efficientnet_b3": 10_717_750,
+    "mnasnet_100": 3_120_246,
+    "mobilenetv2_100": 2_241_806,
+}
+
+
+def count(network, *, learning=False):
+    return sum(p.numel() for p in network.parameters() if p.requires_grad or not learning)
+
+
+@pytest.mark.parametrize(("name", "expected"), COUNTS_14.items())
+def test_parameters_agree_with_published_counts(name, expected):
+    assert count(create(name, in_channels=3, classes=14).network) == expected
+
+
+def test_inception_v4_has_the_published_cuts():
+    network = create("inception_v4", in_channels=3, classes=2).network
+    assert count(network) == 41_145_890
+    network.freeze_through("inception_c2")
+    assert count(network, learning=True) == 4_556_162
+    network.freeze_through("inception_c3")
+    assert count(network, learning=True) == 3_074
+    assert count(create("inception_v4", in_channels=3, classes=1000).network) == 42_679_816
+
+
+def test_truncated_networks_have_the_published_counts():
+    assert count(create("resnet18", in_channels=3, classes=14, after="layer3").network) == 2_786_382
+    cut = create("densenet121", in_channels=3, classes=14, after="denseblock3").network
+    assert count(cut) == 4_281_742
+
+
+def test_unknown_names_offer_the_near_ones():
+    with pytest.raises(UnknownNameError, match="Did you mean 'resnet50'"):
+        create("resnet5o", in_channels=1, classes=2)
+    with pytest.raises(UnknownNameError, match=r"stage of resnet18 is called 'layer5'.*'layer"):
+        create("resnet18", in_channels=1, classes=2, after="layer5")
+    with pytest.raises(UnknownNameError, match="timm has no network called 'nosuch'"):
+        create("timm:nosuch", in_channels=1, classes=2)
+
+
+def test_networks_without_a_chain_of_features_are_refused():
+    with pytest.raises(ArgumentError, match="one stage after another"):
+        create("timm:vit_tiny_patch16_224", in_channels=1, classes=2)
+
+
+def test_unfreezing_gives_back_what_freezing_took():
+    network = create("resnet18", in_channels=1, classes=2).network
+    network.freeze_through("layer2")
+    network.freeze_through(None)
+    assert all(p.requires_grad for p in network.parameters())
+    assert all(m.training for m in network.modules())
+    assert network.frozen_through is None

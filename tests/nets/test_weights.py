@@ -1,0 +1,130 @@
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import save_file
+
+from medgraft.errors import UnsafeFileError, WeightsError
+from medgraft.nets import create
+from medgraft.nets.weights import save_weights
+
+
+def build(**changes):
+    return create("resnet18", **{"in_channels": 3, "classes": 2, **changes})
+
+
+@pytest.fixture
+def file(tmp_path):
+    torch.manual_seed(1)
+    made = build()
+    names = made.network.backbone.source_names
+    tensors = {names[k]: v for k, v in made.network.backbone.stages.state_dict().items()}
+    path = tmp_path / "foreign.safetensors"
+    save_file(tensors, str(path), metadata={"architecture": "resnet18", "mean": "0.5,0.4,0.3"})
+    return path, made.network
+
+
+def test_weights_under_the_names_of_their_library_load(file):
+    path, network = file
+    made = build(weights=str(path))
+    ours, theirs = made.network.backbone.state_dict(), network.backbone.state_dict()
+    assert all(torch.equal(ours[k], theirs[k]) for k in theirs)
+    assert made.weights.mean == (0.5, 0.4, 0.3)
+    assert not made.fit.missing
+    assert not made.fit.unused
+
+
+def test_saved_weights_come_back_with_their_head(tmp_path):
+    network = build().network
+    save_weights(network, tmp_path / "own.safetensors", {"architecture": "resnet18"})
+    again = build(weights=str(tmp_path / "own.safetensors")).network.state_dict()
+    assert all(torch.equal(v, again[k]) for k, v in network.state_dict().items())
+
+
+def test_another_number_of_classes_starts_the_head_afresh(tmp_path):
+    network = build().network
+    save_weights(network, tmp_path / "own.safetensors", {"architecture": "resnet18"})
+    made = build(weights=str(tmp_path / "own.safetensors"), classes=5)
+    assert made.fit.unused == ["head.fc.bias", "head.fc.weight"]
+
+
+def test_a_grey_image_sees_what_three_equal_channels_saw(file):
+    path, network = file
+    grey = build(weights=str(path), in_channels=1).network.eval()
+    x = torch.rand(2, 1, 32, 32)
+    with torch.inference_mode():
+        colour = network.eval().backbone.through(x.expand(-1, 3, -1, -1), "stem")
+        torch.testing.assert_close(grey.backbone.through(x, "stem"), colour, rtol=1e-4, atol=1e-4)
+
+
+def test_a_file_that_ends_early_says_where_to_cut(file, tmp_path):
+    _, network = file
+    names = network.backbone.source_names
+    tensors = {
+        names[k]: v
+        for k, v in network.backbone.stages.state_dict().items()
+        if not k.startswith("layer4")
+    }
+    short = tmp_path / "short.safetensors"
+    save_file(tensors, str(short))
+    with pytest.raises(WeightsError, match=r"ends at 'layer3' \(30 of 120.*--after layer3"):
+        build(weights=str(short))
+    assert build(weights=str(short), after="layer3").fit.unused == []
+
+
+def test_weights_of_another_architecture_are_refused(file):
+    path, _ = file
+    with pytest.raises(WeightsError, match=r"backbone 'resnet34', but .* holds 'resnet18'"):
+        create("resnet34", in_channels=3, classes=2, weights=str(path))
+
+
+def test_what_does_not_fit_is_listed_by_name_and_shape(file, tmp_path):
+    _, network = file
+    names = network.backbone.source_names
+    tensors = {names[k]: v.clone() for k, v in network.backbone.stages.state_dict().items()}
+    tensors["layer1.0.bn1.weight"] = torch.ones(65)
+    save_file(tensors, str(tmp_path / "bad.safetensors"))
+    with pytest.raises(WeightsError, match=r"layer1\.0\.bn1\.weight \(65,\) into \(64,\)"):
+        build(weights=str(tmp_path / "bad.safetensors"))
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "error", "says"),
+    [
+        ("model.pth", b"PK", UnsafeFileError, "can execute code"),
+        ("gone.safetensors", None, WeightsError, "does not exist"),
+        ("cut.safetensors", b"\x10\0\0\0\0\0\0\0{", WeightsError, "whole safetensors file"),
+    ],
+)
+def test_files_that_are_no_weights_are_refused(tmp_path, name, content, error, says):
+    if content is not None:
+        (tmp_path / name).write_bytes(content)
+    with pytest.raises(error, match=says):
+        build(weights=str(tmp_path / name))
+
+
+def test_real_imagenet_weights_tell_pictures_apart(data):
+    """Features of a real MobileNetV2 differ between films far more than random ones do."""
+    from PIL import Image
+
+    made = create(
+        "mobilenetv2_100",
+        in_channels=1,
+        classes=2,
+        weights=str(data / "weights" / "mobilenetv2_100_imagenet.safetensors"),
+    )
+    assert made.options == {"pad_type": "same", "bn_eps": 1e-3}
+    assert made.fit.unused == ["classifier.bias", "classifier.weight"]
+    films = sorted((data / "cxr-kermany" / "images" / "NORMAL").iterdir())[:4]
+    pixels = np.stack(
+        [np.asarray(Image.open(f).convert("L"), np.float32) / 127.5 - 1 for f in films]
+    )
+    with torch.inference_mode():
+        found = made.network.eval().features(torch.from_numpy(pixels)[:, None])
+        plain = create("mobilenetv2_100", in_channels=1, classes=2).network.eval()
+        random = plain.features(torch.from_numpy(pixels)[:, None])
+    assert _spread(found) > 3 * _spread(random)
+
+
+def _spread(features):
+    unit = torch.nn.functional.normalize(features, dim=1)
+    return float((1 - unit @ unit.T).mean())

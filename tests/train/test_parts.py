@@ -1,0 +1,178 @@
+"""Schedules, losses, optimisers, checkpoints and the recipe: each against its definition."""
+
+import math
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+from torch.nn import functional as F
+
+from medgraft.errors import ArgumentError, TrainingError
+from medgraft.train import checkpoint
+from medgraft.train.checkpoint import Checkpoint
+from medgraft.train.data import class_weights
+from medgraft.train.losses import losses
+from medgraft.train.objective import Group, Part
+from medgraft.train.optimisers import make_optimiser, set_point
+from medgraft.train.recipe import Recipe, load_recipe, save_recipe
+from medgraft.train.schedules import schedules
+from tests.train.conftest import quick
+
+
+@pytest.mark.parametrize("name", schedules.names())
+def test_every_schedule_stays_below_the_peak_and_reaches_it(name):
+    points = [schedules.get(name)(position) for position in np.linspace(0, 1, 1001)]
+    rates = [point.rate for point in points]
+    assert min(rates) >= 0
+    assert max(rates) == pytest.approx(1, abs=1e-4)
+    assert all(p.momentum is None or 0 < p.momentum < 1 for p in points)
+
+
+def test_one_cycle_has_the_mean_of_two_half_cosines():
+    rates = [schedules.get("one_cycle")(p).rate for p in (np.arange(40000) + 0.5) / 40000]
+    assert np.mean(rates) == pytest.approx(
+        0.25 * (1 / 25 + 1) / 2 + 0.75 * (1 + 1e-5) / 2, abs=1e-6
+    )
+    momenta = [schedules.get("one_cycle")(p).momentum for p in (0, 0.25, 1)]
+    assert momenta == pytest.approx([0.95, 0.85, 0.95])
+
+
+def example(kind, known=True):
+    generator = torch.Generator().manual_seed(0)
+    logits = torch.randn(6, 3, generator=generator, requires_grad=True)
+    targets = torch.zeros(6, 3)
+    targets[torch.arange(6), torch.tensor([0, 1, 2, 0, 1, 2])] = 1
+    if not known:
+        targets[1] = float("nan")
+    return logits, targets
+
+
+@pytest.mark.parametrize(
+    "loss", [losses.get(name) for name in losses.names()], ids=lambda p: p.name
+)
+class TestEveryLoss:
+    def test_blank_rows_have_no_gradient(self, loss):
+        logits, targets = example(loss.kind, known=False)
+        total, _ = loss.function(logits, targets, weights=torch.ones(3), smoothing=0.1)
+        total.backward()
+        assert torch.equal(logits.grad[1], torch.zeros(3))
+        assert (logits.grad[[0, 2, 3, 4, 5]] != 0).all()
+
+    def test_a_batch_without_labels_is_zero_and_not_nan(self, loss):
+        logits, targets = example(loss.kind)
+        total, count = loss.function(
+            logits, torch.full_like(targets, float("nan")), weights=torch.ones(3), smoothing=0.0
+        )
+        total.backward()
+        assert (float(total.detach()), count) == (0.0, 0.0)
+        assert torch.equal(logits.grad, torch.zeros_like(logits))
+
+    def test_moving_towards_the_truth_lowers_it(self, loss):
+        logits, targets = example(loss.kind)
+        first, _ = loss.function(logits, targets, weights=torch.ones(3), smoothing=0.0)
+        first.backward()
+        better = logits - 0.1 * logits.grad
+        second, _ = loss.function(better, targets, weights=torch.ones(3), smoothing=0.0)
+        assert float(second.detach()) < float(first.detach())
+
+    def test_extreme_logits_stay_finite(self, loss):
+        logits, targets = example(loss.kind)
+        total, _ = loss.function(logits * 1e4, targets, weights=torch.ones(3), smoothing=0.0)
+        assert math.isfinite(float(total.detach()))
+
+
+def test_cross_entropy_agrees_with_torch_with_weights_and_smoothing():
+    logits, targets = example("exclusive")
+    weights = torch.tensor([0.5, 1.0, 1.5])
+    total, count = losses.get("cross_entropy").function(
+        logits, targets, weights=weights, smoothing=0.1
+    )
+    expected = F.cross_entropy(
+        logits, targets.argmax(1), weight=weights, label_smoothing=0.1, reduction="none"
+    )
+    assert float(total.detach()) == pytest.approx(float(expected.sum().detach()), rel=1e-5)
+    assert count == 6
+
+
+def test_uniform_logits_cost_the_logarithm_of_the_classes():
+    targets = torch.eye(44)
+    total, count = losses.get("cross_entropy").function(
+        torch.zeros(44, 44), targets, weights=torch.ones(44), smoothing=0.0
+    )
+    assert float(total) / count == pytest.approx(math.log(44), abs=1e-5)  # 3.7842
+
+
+def test_balanced_weights_give_every_class_the_same_say():
+    targets = np.repeat(np.eye(2, dtype=np.float32), [30, 10], axis=0)
+    weights = class_weights(targets, kind="exclusive", balanced=True)
+    assert (targets * weights).sum(axis=0).tolist() == pytest.approx([20, 20])
+    single = class_weights(targets[:, :1], kind="independent", balanced=True)
+    assert single.tolist() == pytest.approx([1 / 3])
+
+
+def one_layer():
+    layer = nn.Linear(3, 2)
+    return layer, Part(layer, (Group("all", dict(layer.named_parameters()), scale=0.5),))
+
+
+def test_decay_is_apart_from_the_gradient_and_spares_vectors():
+    layer, part = one_layer()
+    optimiser = make_optimiser(part, quick(rate=0.1, weight_decay=0.02))
+    before = {k: v.detach().clone() for k, v in layer.named_parameters()}
+    for parameter in layer.parameters():
+        parameter.grad = torch.zeros_like(parameter)
+    assert set_point(optimiser, 0.1, 0.9) == {"all": 0.05}
+    optimiser.step()
+    torch.testing.assert_close(layer.weight.detach(), before["weight"] * 0.999)
+    assert torch.equal(layer.bias.detach(), before["bias"])
+
+
+def test_two_generations_are_kept_and_a_damaged_one_is_passed_over(tmp_path):
+    for step in (1, 2, 3):
+        state = Checkpoint({"w": torch.full((2,), float(step))}, {"step": step})
+        checkpoint.save(tmp_path, state, step=step)
+    files = sorted(tmp_path.iterdir())
+    assert [f.name for f in files] == ["step-000000002.safetensors", "step-000000003.safetensors"]
+    files[1].write_bytes(files[1].read_bytes()[:40])
+    found = checkpoint.load(tmp_path)
+    assert found.state == {"step": 2}
+    assert found.tensors["w"].tolist() == [2, 2]
+    files[0].write_bytes(b"")
+    with pytest.raises(TrainingError, match="must be whole, but none in"):
+        checkpoint.load(tmp_path)
+
+
+def test_no_checkpoint_is_none(tmp_path):
+    assert checkpoint.load(tmp_path / "nothing") is None
+
+
+def test_a_recipe_comes_back_from_its_file(tmp_path):
+    recipe = Recipe(size=64, augment=("rotate:degrees=5", "flip"), window=(-1000, 400))
+    save_recipe(recipe, tmp_path / "recipe.yaml")
+    assert load_recipe(tmp_path / "recipe.yaml") == recipe
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("sise: 64", "no recipe key is called 'sise'. Did you mean 'size'"),
+        ("size: -3", "size: input should be greater than or equal to 8, got -3"),
+        ("size: !!python/object:os.system [1]", "must be YAML"),
+        ("- 1", "must be keys and values"),
+        ("threshold: best", "threshold"),
+        ("epochs: many", "epochs: input should be a valid integer"),
+    ],
+)
+def test_wrong_recipes_are_refused_with_the_key(tmp_path, text, says):
+    path = tmp_path / "recipe.yaml"
+    path.write_text(text)
+    with pytest.raises(ArgumentError) as caught:
+        load_recipe(path)
+    assert says in str(caught.value)
+    assert "\n" not in str(caught.value).strip() or "YAML" in says
+
+
+def test_a_missing_recipe_is_named(tmp_path):
+    with pytest.raises(ArgumentError, match="No such file"):
+        load_recipe(tmp_path / "none.yaml")

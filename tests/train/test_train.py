@@ -1,0 +1,300 @@
+"""The main job: what a run folder holds, what it refuses, and how it goes on."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import numpy as np
+import polars as pl
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from medgraft.errors import LeakageError, OutputError, TableError, TrainingError
+from medgraft.evaluate import auroc
+from medgraft.index import Index
+from medgraft.runs import RunFolder
+from medgraft.train.predict import predict_files
+from medgraft.train.recipe import load_recipe
+from medgraft.train.train import train
+from tests.train.conftest import QUICK, make_spots, quick
+
+
+def run(index, out, **changes):
+    return train(index, out, quick(**changes), command=["medgraft", "train"])
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory):
+    """One run that the tests look at, and the folder of its images."""
+    folder = tmp_path_factory.mktemp("finished")
+    index = make_spots(folder)
+    return folder, run(index, folder / "run", epochs=6, rate=3e-3)
+
+
+def rewrite(path, change):
+    index = Index.load(path)
+    index.with_frame(change(index.frame)).save(path)
+    return path
+
+
+class TestRunFolder:
+    def test_the_task_is_learnt(self, finished):
+        _, folder = finished
+        found = json.loads(folder.evaluation.read_text())
+        assert found["metrics"]["auroc"]["value"] > 0.9
+        assert (found["split"], found["n_images"], found["n_patients"]) == ("test", 12, 6)
+        assert (found["unit"], found["positive"]) == ("patient", "right")
+        assert found["threshold_split"] == "val"
+
+    def test_the_record_says_what_was_done(self, finished):
+        _, folder = finished
+        record = json.loads(folder.record.read_text())
+        assert record["status"] == "finished"
+        assert record["data"]["splits"]["train"] == {
+            "images": 28,
+            "patients": 14,
+            "classes": {"left": 14, "right": 14},
+        }
+        assert record["test_read"] >= record["started"]
+        assert record["network"]["parameters"] == 11_183_694 - 12 * 513 - 64 * 2 * 49
+        assert {"prepare", "train", "predict", "evaluate"} <= record["seconds"].keys()
+        assert len(record["inputs"]["index"]) == 64
+
+    def test_the_evaluation_can_be_made_again_from_the_predictions(self, finished):
+        _, folder = finished
+        table = pl.read_parquet(folder.predictions)
+        assert table.columns[:4] == ["image_id", "path", "patient_id", "split"]
+        test = table.filter(pl.col("split") == "test")
+        found = json.loads(folder.evaluation.read_text())["metrics"]["auroc"]["value"]
+        assert auroc(test["y_right"], test["p_right"]) == pytest.approx(found)
+        total = table["p_left"] + table["p_right"]
+        np.testing.assert_allclose(total, 1, atol=1e-12)
+
+    def test_the_history_has_a_row_per_epoch(self, finished):
+        _, folder = finished
+        history = pl.read_csv(folder.history)
+        wanted = ["step", "epoch", "loss", "loss_val", "auroc_val", "rate", "images_per_second"]
+        assert set(wanted) <= set(history.columns)
+        assert history["epoch"].to_list() == [1, 2, 3, 4, 5, 6]
+        best = json.loads(folder.record.read_text())["best"]
+        assert best["value"] == pytest.approx(history["auroc_val"].max())
+
+    def test_the_recipe_is_written_out_and_repeats_the_run(self, finished, tmp_path):
+        images, folder = finished
+        recipe = load_recipe(folder.recipe)
+        assert recipe.channels == 1
+        assert "resize:side=32" in " ".join(recipe.steps)
+        assert all("=" in spec for spec in recipe.augment)
+        again = train(images / "spots.parquet", tmp_path / "again", recipe, command=[])
+        one, two = load_file(folder.weights), load_file(again.weights)
+        assert all(torch.equal(one[k], two[k]) for k in one)
+
+    def test_checkpoints_are_gone_and_examples_are_there(self, finished):
+        _, folder = finished
+        assert not folder.checkpoint.exists()
+        listed = json.loads((folder.examples / "examples.json").read_text())
+        assert listed
+        assert all((folder.examples / row["file"]).is_file() for row in listed)
+        assert all(row["correct"] == (row["actual"] == row["predicted"]) for row in listed)
+
+    def test_new_files_are_predicted_as_in_training(self, finished):
+        images, folder = finished
+        table = pl.read_parquet(folder.predictions).sort("path")
+        files = [images / path for path in table["path"]]
+        found = predict_files(folder, files)
+        np.testing.assert_allclose(found.table["p_right"], table["p_right"], atol=1e-5)
+        assert not len(found.rejects)
+
+    def test_an_unreadable_file_costs_its_row(self, finished, tmp_path):
+        images, folder = finished
+        (tmp_path / "bad.png").write_bytes(b"\x89PNG\r\n\x1a\nnothing")
+        found = predict_files(folder, [tmp_path / "bad.png", images / "images" / "00.png"])
+        assert found.table["path"].to_list() == [str(images / "images" / "00.png")]
+        assert found.rejects["path"].to_list() == [str(tmp_path / "bad.png")]
+
+    def test_its_weights_start_another_run(self, finished, tmp_path):
+        images, folder = finished
+        later = run(
+            images / "spots.parquet", tmp_path / "later", weights=str(folder.path), epochs=1
+        )
+        record = json.loads(later.weights_record.read_text())
+        before = json.loads(folder.weights_record.read_text())
+        assert record["mean"] == before["mean"]
+        assert record["source_hash"] == before["hash"]
+
+
+def test_frozen_stages_are_bit_identical_after_training(finished, tmp_path):
+    images, folder = finished
+    later = run(
+        images / "spots.parquet", tmp_path / "l", weights=str(folder.path), freeze_through="layer2"
+    )
+    one, two = load_file(folder.weights), load_file(later.weights)
+    changed = {k.split(".")[2] for k in one if not torch.equal(one[k], two[k])} - {"weight", "bias"}
+    assert changed == {"layer3", "layer4"}
+
+
+def test_a_few_labels_of_each_class_can_be_asked_for(spots, tmp_path):
+    folder = run(spots, tmp_path / "few", labels_per_class=5, epochs=1)
+    classes = json.loads(folder.record.read_text())["data"]["splits"]["train"]["classes"]
+    assert classes == {"left": 5, "right": 5}
+    with pytest.raises(TableError, match=r"got 15; class number 0 has 14"):
+        run(spots, tmp_path / "many", labels_per_class=15)
+
+
+def test_an_index_without_split_is_split_by_patient(spots, tmp_path):
+    rewrite(spots, lambda f: f.with_columns(split=pl.lit(None, dtype=pl.String)))
+    folder = run(spots, tmp_path / "run", epochs=1)
+    frame = Index.load(folder.index).frame
+    assert frame.group_by("patient_id").agg(pl.col("split").n_unique())["split"].max() == 1
+    assert "made one" in json.loads(folder.record.read_text())["notes"][0]
+
+
+def test_a_patient_in_two_parts_is_refused(spots, tmp_path):
+    rewrite(spots, lambda f: f.with_columns(patient_id=pl.lit("p")))
+    with pytest.raises(LeakageError, match="patient"):
+        run(spots, tmp_path / "run")
+
+
+def test_one_class_is_refused(spots, tmp_path):
+    rewrite(spots, lambda f: f.with_columns(side=pl.lit("left")))
+    with pytest.raises(TableError, match="at least two classes"):
+        run(spots, tmp_path / "run")
+
+
+def test_one_class_in_training_is_refused(spots, tmp_path):
+    def left_only(frame):
+        wrong = (pl.col("split") == "train") & (pl.col("side") == "right")
+        return frame.filter(~wrong)
+
+    rewrite(spots, left_only)
+    with pytest.raises(TableError, match="train part has images of one only"):
+        run(spots, tmp_path / "run")
+
+
+def test_a_truncated_image_among_good_ones_is_a_reject_row(spots, tmp_path):
+    victim = spots.parent / "images" / "30.png"
+    victim.write_bytes(victim.read_bytes()[:200])
+    folder = run(spots, tmp_path / "run", epochs=1)
+    rejects = pl.read_csv(folder.rejects)
+    assert rejects["path"].to_list() == ["images/30.png"]
+    record = json.loads(folder.record.read_text())
+    assert record["data"]["rejected"] == 1
+    assert record["data"]["splits"]["train"]["images"] == 27
+
+
+def test_a_folder_that_holds_something_is_refused(spots, tmp_path):
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / "thesis.txt").write_text("mine")
+    with pytest.raises(OutputError, match="exists"):
+        run(spots, tmp_path / "run")
+    assert (tmp_path / "run" / "thesis.txt").read_text() == "mine"
+
+
+def test_images_too_small_for_the_network_are_refused(spots, tmp_path):
+    with pytest.raises(TrainingError, match=r"at least 75 pixels.*--size 75"):
+        run(spots, tmp_path / "run", backbone="inception_v4")
+
+
+def test_independent_labels_with_blanks_are_learnt(spots, tmp_path):
+    def two_labels(frame):
+        left = (pl.col("side") == "left").cast(pl.Int8)
+        blank = pl.int_range(pl.len()) % 5 == 0
+        return frame.with_columns(
+            left=pl.when(blank).then(None).otherwise(left),
+            unsure=pl.when(blank).then(-1).otherwise(1 - left),
+        ).drop("side")
+
+    index = Index.load(spots)
+    frame = two_labels(index.frame)
+    Index(frame, index.root, labels=("left", "unsure"), layout="csv").save(spots)
+    folder = run(spots, tmp_path / "run", epochs=6, rate=3e-3)
+    found = json.loads(folder.evaluation.read_text())
+    assert (found["kind"], found["names"]) == ("independent", ["left", "unsure"])
+    assert found["classes"]["left"]["auroc"]["value"] > 0.9
+    assert found["left_out"]["unsure"]["uncertain"] == 3
+    assert found["left_out"]["left"]["blank"] == 3
+    probability = pl.read_parquet(folder.predictions).select("p_left", "p_unsure").to_numpy()
+    assert ((probability > 0) & (probability < 1)).all()
+
+
+COMMAND = [sys.executable, "-m", "medgraft.cli", "train"]
+
+
+def flags(**changes):
+    settings = {**QUICK, "augment": "films", **changes}
+    return [part for k, v in settings.items() for part in (f"--{k.replace('_', '-')}", str(v))]
+
+
+@pytest.mark.slow
+def test_a_run_killed_twice_ends_in_the_same_weights_bit_for_bit(spots, tmp_path):
+    settings = {"epochs": 12, "checkpoint_seconds": 0, "after": "layer1"}
+    whole = run(spots, tmp_path / "whole", **settings)
+    out = tmp_path / "killed"
+    command = [*COMMAND, str(spots), "--out", str(out), *flags(**settings)]
+    for signal_number, resume in ((signal.SIGKILL, []), (signal.SIGINT, ["--resume"])):
+        process = subprocess.Popen([*command, *resume], stderr=subprocess.DEVNULL)
+        before = _newest(out)
+        deadline = time.monotonic() + 60
+        while _newest(out) in (None, before) and time.monotonic() < deadline:
+            time.sleep(0.02)
+        process.send_signal(signal_number)
+        assert process.wait(60) in (-9, 130)
+    assert json.loads(RunFolder(out).record.read_text())["status"] == "stopped"
+    done = subprocess.run([*COMMAND, str(spots), "--out", str(out), "--resume"], check=False)
+    assert done.returncode == 0
+    one, two = load_file(whole.weights), load_file(RunFolder(out).weights)
+    assert all(torch.equal(one[k], two[k]) for k in one)
+    assert json.loads(RunFolder(out).record.read_text())["resumed"] == 2
+
+
+def _newest(out):
+    found = sorted((out / "checkpoint").glob("step-*.safetensors"))
+    return found[-1].name if found else None
+
+
+def test_a_resumed_run_must_keep_its_recipe(spots, tmp_path):
+    out = tmp_path / "run"
+    run(spots, out, epochs=1)
+    os.remove(out / "weights.safetensors")  # as if it had been stopped before the end
+    with pytest.raises(TrainingError, match="these differ: epochs"):
+        train(spots, out, quick(epochs=2), command=[], resume=True)
+    with pytest.raises(OutputError, match="holds none"):
+        train(spots, tmp_path / "none", quick(), command=[], resume=True)
+
+
+@pytest.mark.slow
+def test_two_processes_find_the_gradients_of_one(tmp_path):
+    """Under torchrun the weights after training equal those of a single process."""
+    script = tmp_path / "pair.py"
+    script.write_text(
+        "import sys, torch\n"
+        "from safetensors.torch import save_file\n"
+        "from medgraft.train.loop import Loop\n"
+        "from medgraft.train.processes import Processes\n"
+        "from tests.train.conftest import quick\n"
+        "from tests.train.test_loop import Regression, batches, weights\n"
+        "processes = Processes.join()\n"
+        "objective = Regression()\n"
+        "objective.net[1] = torch.nn.Identity()\n"
+        "given = batches(rank=processes.rank, world=processes.world)\n"
+        "Loop(objective, given, quick(epochs=3, rate=0.05), processes=processes).run()\n"
+        "if processes.first:\n"
+        "    save_file(weights(objective), sys.argv[1])\n"
+        "processes.leave()\n"
+    )
+    environment = {**os.environ, "PYTHONPATH": os.getcwd(), "OMP_NUM_THREADS": "1"}
+    for count, out in (("1", "one"), ("2", "two")):
+        command = [sys.executable, "-m", "torch.distributed.run", "--standalone"]
+        subprocess.run(
+            [*command, "--nproc-per-node", count, str(script), str(tmp_path / out)],
+            check=True,
+            env=environment,
+            capture_output=True,
+        )
+    one, two = load_file(tmp_path / "one"), load_file(tmp_path / "two")
+    for key, value in one.items():
+        torch.testing.assert_close(two[key], value, rtol=1e-5, atol=1e-6)
