@@ -177,6 +177,27 @@ def test_warnings_stand_where_they_must(phantoms, nobody, labels, binary):
     assert "Before you believe the numbers" not in Outline(binary.html).text
 
 
+def test_phantoms_are_known_by_a_note_too(tmp_path, binary):
+    copy = tmp_path / "run"
+    shutil.copytree(binary.folder, copy)
+    record = json.loads((copy / "run.json").read_text())
+    write(copy / "run.json", record | {"notes": ["made by medgraft phantoms"]})
+    assert "Synthetic phantoms, not clinical data" in Outline(write_report(copy).read_text()).text
+
+
+def test_rates_of_groups_are_drawn_each(tmp_path, binary):
+    copy = tmp_path / "run"
+    shutil.copytree(binary.folder, copy)
+    history = pl.read_csv(copy / "history.csv")
+    history = history.with_columns(rate_stem=pl.col("rate") / 100, rate_head=pl.col("rate"))
+    history.with_columns(auroc_val=pl.lit(None)).write_csv(copy / "history.csv")
+    write_report(copy)
+    figure = (copy / "figures" / "learning.svg").read_text()
+    assert ">stem<" in figure
+    assert ">head<" in figure
+    assert "AUROC, validation" not in figure  # a column without a value has no panel
+
+
 def test_many_rejects_are_grouped_by_reason(tmp_path):
     folder = make_run(
         tmp_path / "run", patients=30, images=60, replicates=5, rejects=3000, pictures=0

@@ -163,8 +163,10 @@ def shares(counts: Matrix) -> Matrix:
 
 
 def tables_of_labels(evaluation: Evaluation) -> Mapping[str, Matrix] | None:
-    """The 2×2 table of each independent label, or None where there are none."""
+    """The 2×2 table of each independent label; None for a single one, which is yes or no."""
     found = evaluation.confusion
+    if len(evaluation.names) == 1:
+        return None
     if isinstance(found, dict):
         return found
     if evaluation.kind == "independent" and found and isinstance(found[0][0], list):

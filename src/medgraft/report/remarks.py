@@ -123,13 +123,29 @@ def threshold(evaluation: Evaluation) -> str:
         which = "One threshold per class (see the table of classes)"
     else:
         which = f"Threshold {number(evaluation.threshold)}"
-    rule = f", by the rule “{evaluation.threshold_rule}”" if evaluation.threshold_rule else ""
+    rule = _rule(evaluation.threshold_rule)
     if not evaluation.threshold_split:
         return f"{which}{rule}."
     place = f", chosen on the {part(evaluation.threshold_split)} part"
     if evaluation.threshold_split == evaluation.split:
         return f"{which}{rule}{place}: the same images that it is judged on."
     return f"{which}{rule}{place} and then kept."
+
+
+def _rule(rule: str | None) -> str:
+    """How it was chosen; a rule that is a number was no choice.
+
+    Examples:
+        >>> _rule("youden"), _rule("0.5"), _rule("0.5 (default)"), _rule(None)
+        (', by the rule “youden”', ', as it was given', ', the default', '')
+    """
+    if not rule:
+        return ""
+    if "default" in rule:
+        return ", the default"
+    return (
+        ", as it was given" if rule == "given" or rule[0].isdigit() else f", by the rule “{rule}”"
+    )
 
 
 def warnings(saved: Saved) -> list[str]:
@@ -169,8 +185,8 @@ def _of_run(record: Record, evaluation: Evaluation) -> list[str]:
 
 
 def is_synthetic(record: Record) -> bool:
-    """Whether the images were made by `medgraft phantoms`."""
-    return "phantom" in (record.data.layout or "").lower()
+    """Whether the images were made by `medgraft phantoms`: the layout or a note says so."""
+    return any("phantom" in text.lower() for text in (record.data.layout or "", *record.notes))
 
 
 def _of_rows(evaluation: Evaluation) -> list[str]:
