@@ -43,8 +43,8 @@ class Evaluate:
     split: str = "test"
     """Which rows of a run to judge."""
     threshold: str | None = None
-    """A number, youden, sensitivity:0.9 or specificity:0.9. Default: youden on the validation
-    rows of a run, 0.5 for a table."""
+    """A number, youden, sensitivity:0.9 or specificity:0.9. A run takes its own rule, on its
+    validation rows, if not given; a table 0.5."""
     replicates: int = 1000
     """Bootstrap replicates."""
     seed: int = 0
@@ -127,9 +127,10 @@ class Evaluate:
 
         self._refuse_table_flags()
         run = RunFolder.existing(self.target)
-        judged, chosen_on = self._parts(run)
+        recorded = _recorded(run)
+        rule = self.threshold or _recorded_rule(recorded)
+        judged, chosen_on = self._parts(run, recorded, rule)
         folder = run.path if self.out is None else new_folder(self.out)
-        rule = self.threshold or "youden"
         thresholds, notes = _choose(chosen_on, rule)
         found = self._evaluate(
             judged, thresholds, rule, "val" if _is_chosen(rule) else None, self.split, notes
@@ -151,18 +152,21 @@ class Evaluate:
                     f"--{flag} is for tables, but '{self.target}' is a folder: a run knows its own columns."
                 )
 
-    def _parts(self, run: RunFolder) -> tuple[Predictions, Predictions]:
+    def _parts(
+        self, run: RunFolder, recorded: dict[str, Any], rule: str
+    ) -> tuple[Predictions, Predictions]:
         """The rows to judge, and the rows to choose the threshold on."""
         import polars as pl
 
         from medgraft.errors import TableError
         from medgraft.evaluate.table import of_run, read_frame
 
-        recorded = _recorded(run)
         positive = self.positive or recorded.get("positive")
         frame = read_frame(run.predictions)
         needed = [self.split]
-        if _is_chosen(self.threshold or "youden"):
+        if recorded.get("unit") == "image":  # the run did not know its patients
+            frame = frame.drop("patient_id", strict=False)
+        if _is_chosen(rule):
             needed.append("val")
         parts = []
         for name in (self.split, needed[-1]):
@@ -238,6 +242,19 @@ def _recorded(run: RunFolder) -> dict[str, Any]:
     from medgraft.files import read_json
 
     return dict(read_json(run.evaluation)) if run.evaluation.is_file() else {}
+
+
+def _recorded_rule(recorded: dict[str, Any]) -> str:
+    """How the run chose its threshold; youden where it did not choose one."""
+    from medgraft.errors import ArgumentError
+    from medgraft.evaluate.threshold import parse_rule
+
+    rule = str(recorded.get("threshold_rule") or "youden")
+    try:
+        parse_rule(rule)
+    except ArgumentError:  # such as "highest probability"
+        return "youden"
+    return rule
 
 
 def _refuse_one_class(predictions: Predictions) -> None:
