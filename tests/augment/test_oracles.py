@@ -10,15 +10,14 @@ from scipy import ndimage, stats
 from medgraft.augment import Augmenter, expand
 from medgraft.augment.fields import smooth_field
 from medgraft.augment.geometry import (
-    resample,
     rotation,
-    sampling_grid,
     scaling,
     symmetric,
     symmetries,
     symmetry_of,
     translation,
 )
+from medgraft.augment.resampling import layered, resample, resample_layers, sampling_grid
 from medgraft.augment.streams import Stream
 from medgraft.augment.transforms import augmentations
 from medgraft.errors import ArgumentError, ShapeError, UnknownNameError
@@ -79,6 +78,26 @@ class TestGeometry:
         source = place / (1 + np.tensordot(tilt[0], place, 1)) * 21 / 2 + 10
         expected = ndimage.map_coordinates(images[0, 0].numpy(), source, order=1, mode="nearest")
         np.testing.assert_allclose(moved[0, 0], expected, atol=1e-5)
+
+    @given(st.integers(0, 10**6), st.sampled_from(["reflection", "border", "zeros"]))
+    @settings(max_examples=25, deadline=None)
+    def test_layer_by_layer_equals_the_whole_volume(self, seed, padding):
+        """Also far beyond the border, where the mirror repeats."""
+        rng = np.random.default_rng(seed)
+        images = torch.from_numpy(rng.random((2, 2, 7, 9, 11)))
+        matrix = scaling(rng.uniform(0.3, 2.5, (2, 3))) @ translation(rng.normal(0, 4, (2, 3)))
+        matrix = matrix @ rotation(rng.uniform(-180, 180, 2), 3, (1, 2))
+        assert layered(matrix)
+        whole, fast = (
+            warp(images, matrix, padding),
+            resample_layers(images, matrix, padding=padding),
+        )
+        torch.testing.assert_close(fast, whole, atol=1e-9, rtol=0)
+
+    @pytest.mark.parametrize("plane", [(0, 1), (0, 2)])
+    def test_a_turn_across_layers_is_not_done_layer_by_layer(self, plane):
+        assert not layered(rotation(np.array([0.0, 5.0]), 3, plane))
+        assert not layered(np.eye(3)[None])
 
     def test_composition_equals_one_after_the_other(self):
         """One resampling gives what three give, up to the blur of the other two."""
@@ -392,6 +411,16 @@ class TestAugmenter:
         torch.testing.assert_close(
             augmenter.apply(images.half(), draw).double(), double, atol=2e-3, rtol=0
         )
+
+    @pytest.mark.parametrize("specs", [["none"], ["flip"], ["films", "noise"]])
+    def test_the_layout_in_memory_stays_and_changes_no_value(self, specs):
+        images = torch.rand(4, 3, 9, 9)
+        last = images.to(memory_format=torch.channels_last)
+        augmenter = Augmenter(specs)
+        draw = augmenter.draw(4, (9, 9), 0)
+        result = augmenter.apply(last, draw)
+        assert result.is_contiguous(memory_format=torch.channels_last)
+        assert torch.equal(result, augmenter.apply(images, draw))
 
     def test_an_empty_list_returns_the_images(self):
         images = torch.rand(2, 1, 4, 4)

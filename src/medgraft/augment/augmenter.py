@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import overload
 
@@ -13,16 +14,10 @@ from torch import Tensor
 from medgraft import spec as specs_module
 from medgraft.augment.canvas import Canvas
 from medgraft.augment.draw import Draw, Part
-from medgraft.augment.geometry import (
-    Interpolation,
-    Padding,
-    identity,
-    resample,
-    sampling_grid,
-    symmetric,
-    symmetry_of,
-)
+from medgraft.augment.geometry import identity, symmetry_of
+from medgraft.augment.moving import Moving
 from medgraft.augment.presets import expand
+from medgraft.augment.resampling import Interpolation, Padding
 from medgraft.augment.streams import Stream
 from medgraft.augment.transforms import (
     Displacement,
@@ -36,6 +31,7 @@ from medgraft.errors import ArgumentError, ShapeError
 from medgraft.seeds import derive
 
 Array = npt.NDArray[np.float64]
+CACHED = 2**18  # numbers (pixels and places) that are worked on at once: 1 MiB
 
 
 class Augmenter:
@@ -179,68 +175,69 @@ class Augmenter:
         _check(images, draw, "images")
         if not images.is_floating_point():
             raise ShapeError(f"images must be floats in [0, 1], got {images.dtype}")
-        work = images if images.dtype == torch.float64 else images.float()
-        grid = self._grid(draw, work)
-        moved = _move(work, draw, grid, interpolation=self.interpolation, padding=self.padding)
-        changed = self._change(Canvas(moved, owned=moved is not images), draw).to(images.dtype)
+        if masks is not None:
+            _check(masks, draw, "masks")
+        pieces = [
+            self._apply_to(
+                images[first:last],
+                draw.rows(first, last),
+                masks if masks is None else masks[first:last],
+            )
+            for first, last in _portions(images)
+        ]
+        changed = _mixed(_joined([image for image, _ in pieces], images), draw)
+        changed = changed.contiguous(memory_format=_layout(images))
         if masks is None:
             return changed
-        _check(masks, draw, "masks")
-        labels = masks.to(work.device, work.dtype)
-        followed = _move(labels, draw, grid, interpolation="nearest", padding=self.padding)
-        return changed, followed.to(masks.dtype)
+        return changed, _joined([mask for _, mask in pieces if mask is not None], masks)
 
-    def _grid(self, draw: Draw, images: Tensor) -> Tensor | None:
-        """The sampling grid of the samples that must be resampled, or None."""
-        rows = draw.resampled
-        if not len(rows):
-            return None
-        field: Tensor | None = None
-        for part, drawn in zip(self.parts, draw.parts, strict=True):
-            if isinstance(part, Displacement) and drawn.active.any():
-                values = {
-                    k: v[rows].to(images.device, images.dtype) for k, v in drawn.values.items()
-                }
-                active = drawn.active[rows].to(images.device, images.dtype)
-                own = part.field(values, draw.shape)
-                own = own * active.reshape(-1, *(1,) * (self.dims + 1))
-                field = own if field is None else field + own
-        matrix = draw.matrix[rows].numpy()
-        return sampling_grid(matrix, draw.shape, field, dtype=images.dtype, device=images.device)
-
-    def _change(self, canvas: Canvas, draw: Draw) -> Tensor:
+    def _apply_to(
+        self, images: Tensor, draw: Draw, masks: Tensor | None
+    ) -> tuple[Tensor, Tensor | None]:
+        """Everything but mixing."""
+        work = (images if images.dtype == torch.float64 else images.float()).contiguous()
+        moving = Moving(self.parts, draw, work, self.padding)
+        moved = moving(work, interpolation=self.interpolation)
+        canvas = Canvas(moved, owned=moved.data_ptr() != images.data_ptr(), exact=moved is work)
         for part, drawn in zip(self.parts, draw.parts, strict=True):
             if isinstance(part, Linear):
                 canvas.linear(part, drawn)
             elif isinstance(part, Intensity):
                 canvas.change(part, drawn)
-        canvas.mix(draw)
-        return canvas.finish()
+        if masks is not None:
+            masks = moving(masks.to(work), interpolation="nearest").to(masks)
+        return canvas.finish().to(images.dtype), masks
 
 
-def _move(
-    images: Tensor,
-    draw: Draw,
-    grid: Tensor | None,
-    *,
-    interpolation: Interpolation,
-    padding: Padding,
-) -> Tensor:
-    """Images after all geometry: `images` itself where nothing moves, else a new tensor."""
-    if not draw.symmetry.any():
+def _portions(images: Tensor) -> list[tuple[int, int]]:
+    """First and last row of the portions of a batch that are taken through all changes at once.
+
+    On a processor a portion should stay in its cache from one change to the next; an accelerator
+    takes the batch whole.
+    """
+    count, channels, *shape = images.shape
+    if images.device.type != "cpu" or not count:
+        return [(0, count)]
+    step = max(2, CACHED // ((channels + len(shape)) * math.prod(shape)))
+    return [(first, min(first + step, count)) for first in range(0, count, step)]
+
+
+def _joined(pieces: list[Tensor], source: Tensor) -> Tensor:
+    """One tensor that shares no memory with `source`."""
+    if len(pieces) > 1:
+        return torch.cat(pieces)
+    return pieces[0].clone() if pieces[0].data_ptr() == source.data_ptr() else pieces[0]
+
+
+def _mixed(images: Tensor, draw: Draw) -> Tensor:
+    """Images blended with their partners, those that drew it; writes to `images`."""
+    rows = (draw.weight < 1).nonzero()[:, 0].to(images.device)
+    if not len(rows):
         return images
-    rows = draw.resampled
-    if grid is not None and len(rows) == len(images):
-        return resample(images, grid, interpolation=interpolation, padding=padding)
-    result = images.clone()
-    for which in sorted(set(draw.symmetry[draw.symmetry > 0].tolist())):
-        there = (draw.symmetry == which).nonzero()[:, 0].to(images.device)
-        result.index_copy_(0, there, symmetric(images[there], which))
-    if grid is not None:
-        there = rows.to(images.device)
-        sampled = resample(images[there], grid, interpolation=interpolation, padding=padding)
-        result.index_copy_(0, there, sampled)
-    return result
+    weight = draw.weight.to(images.device)[rows].reshape(-1, *(1,) * (images.ndim - 1))
+    partners = images[draw.partner.to(images.device)[rows]]
+    blended = weight * images[rows] + (1 - weight) * partners  # in float32 at least
+    return images.index_copy_(0, rows, blended.clamp_(0, 1).to(images.dtype))
 
 
 def _then(matrix: Array, own: Array, active: npt.NDArray[np.bool_]) -> Array:
@@ -254,6 +251,12 @@ def _partners(stream: Stream) -> npt.NDArray[np.int64]:
     partner = np.empty_like(order)
     partner[order] = np.roll(order, -1)
     return partner
+
+
+def _layout(images: Tensor) -> torch.memory_format:
+    """Channels last where the images are laid so and no other way."""
+    last = images.ndim == 4 and images.is_contiguous(memory_format=torch.channels_last)
+    return torch.channels_last if last and not images.is_contiguous() else torch.contiguous_format
 
 
 def _check(batch: Tensor, draw: Draw, what: str) -> None:

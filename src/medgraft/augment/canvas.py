@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import torch
 from torch import Tensor
 
-from medgraft.augment.draw import Draw, Part
+from medgraft.augment.draw import Part
 from medgraft.augment.transforms import Intensity, Linear
 
 
@@ -18,12 +17,14 @@ class Canvas:
     Args:
         images: The batch; floats.
         owned: Whether it may be written to.
+        exact: Whether its values are in [0, 1] for sure; interpolation rounds, and may exceed 1 by
+            a last digit.
     """
 
-    def __init__(self, images: Tensor, *, owned: bool) -> None:
+    def __init__(self, images: Tensor, *, owned: bool, exact: bool) -> None:
         self._images = images
         self._owned = owned
-        self._in_range = not owned  # interpolation rounds, and may exceed 1 by a last digit
+        self._in_range = exact
         self._line: tuple[Tensor, Tensor] | None = None
 
     def linear(self, part: Linear, drawn: Part) -> None:
@@ -49,19 +50,6 @@ class Canvas:
         changed = part.change(images if whole else images[there], values)
         self._images = changed if whole else images.index_copy_(0, there, changed)
 
-    def mix(self, draw: Draw) -> None:
-        """Blend samples with their partners."""
-        rows = (draw.weight < 1).nonzero()[:, 0]
-        if not len(rows):
-            return
-        self._settle()
-        images, there = self._writable(), rows.to(self._images.device)
-        weight = self._per_sample(draw.weight[rows])
-        partners = images[draw.partner[rows].to(images.device)]
-        mixed = images[there].mul_(weight).add_(partners.mul_(1 - weight))
-        self._images = images.index_copy_(0, there, mixed)
-        self._in_range = False
-
     def finish(self) -> Tensor:
         """The batch, in [0, 1]."""
         self._settle()
@@ -70,11 +58,12 @@ class Canvas:
     def _settle(self) -> None:
         if self._line is not None:
             gain, offset = map(self._per_sample, self._line)
-            target = self._images if self._owned else torch.empty_like(self._images)
-            torch.addcmul(offset, self._images, gain, out=target)
-            self._images, self._owned, self._in_range, self._line = target, True, False, None
+            # Two passes with one number per sample are faster than torch.addcmul's single one.
+            scaled = self._images.mul_(gain) if self._owned else self._images * gain
+            self._images, self._owned = scaled.add_(offset), True
+            self._in_range, self._line = False, None
         if not self._in_range:
-            self._images = self._images.clamp_(0, 1)
+            self._images = self._writable().clamp_(0, 1)
             self._in_range = True
 
     def _writable(self) -> Tensor:

@@ -1,4 +1,4 @@
-"""Where pixels come from: matrices, exact symmetries, and one resampling for all of it.
+"""Where pixels come from: matrices, and the symmetries among them.
 
 Coordinates are in pixels, in the order of the array's axes (rows, columns in 2-D), with the
 origin at the centre of the image. A matrix maps the place of a pixel in the *result* to its
@@ -10,20 +10,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from functools import lru_cache
 from itertools import permutations, product
-from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
-import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from medgraft.errors import ArgumentError
 
 Array = npt.NDArray[np.float64]
 Shape = tuple[int, ...]
-Padding = Literal["reflection", "border", "zeros"]
-Interpolation = Literal["linear", "nearest"]
 
 
 def axes_in(axes: Sequence[int], dims: int) -> tuple[int, ...]:
@@ -122,58 +117,6 @@ def symmetric(images: Tensor, which: int) -> Tensor:
     moved = images.permute(0, 1, *(2 + axis for axis in order))
     reversed_axes = [2 + axis for axis, sign in enumerate(signs) if sign < 0]
     return moved.flip(reversed_axes) if reversed_axes else moved
-
-
-def sampling_grid(
-    matrix: Array, shape: Shape, field: Tensor | None, *, dtype: torch.dtype, device: torch.device
-) -> Tensor:
-    """The grid of `torch.nn.functional.grid_sample`, shape (B, *shape, D).
-
-    Args:
-        matrix: From result to input, shape (B, D + 1, D + 1).
-        shape: Spatial shape of the images.
-        field: Displacement in pixels in the frame of the result, shape (B, D, *shape), or
-            None. The pixel at x comes from matrix @ (x + field(x)).
-        dtype: Of the grid.
-        device: Of the grid.
-    """
-    theta = torch.from_numpy(_normalised(matrix, shape)).to(device, dtype)
-    affine = (matrix[:, -1, :-1] == 0).all()
-    if affine and field is None:
-        return F.affine_grid(theta[:, :-1], [len(matrix), 1, *shape], align_corners=False)
-    place = _places(shape, dtype, device).expand(len(matrix), -1, -1)  # (B, pixels, D + 1)
-    if field is not None:
-        place = place.clone()
-        per_pixel = torch.tensor([2 / size for size in reversed(shape)], dtype=dtype, device=device)
-        place[..., :-1] += field.flip(1).flatten(2).mT * per_pixel
-    origin = torch.bmm(place, theta.mT)
-    if not affine:
-        origin = origin / origin[..., -1:]
-    return origin[..., :-1].reshape(len(matrix), *shape, len(shape))
-
-
-def _normalised(matrix: Array, shape: Shape) -> Array:
-    """The matrix in the units of `grid_sample`: [-1, 1] from edge to edge, last axis first."""
-    units = np.array([2 / size for size in shape] + [1.0])
-    scaled = matrix * units[:, None] / units[None, :]
-    order = [*reversed(range(len(shape))), len(shape)]
-    return np.ascontiguousarray(scaled[:, order][:, :, order])
-
-
-@lru_cache(maxsize=8)
-def _places(shape: Shape, dtype: torch.dtype, device: torch.device) -> Tensor:
-    """Homogeneous coordinates of all pixels of the result, shape (pixels, D + 1)."""
-    eye = torch.eye(len(shape), len(shape) + 1, dtype=dtype, device=device)
-    grid = F.affine_grid(eye[None], [1, 1, *shape], align_corners=False)
-    return F.pad(grid.flatten(0, -2), (0, 1), value=1.0)
-
-
-def resample(
-    images: Tensor, grid: Tensor, *, interpolation: Interpolation, padding: Padding
-) -> Tensor:
-    """Images (B, C, *S) read at the places of a grid (B, *S, D) from `sampling_grid`."""
-    mode = "bilinear" if interpolation == "linear" else "nearest"  # torch's word in 3-D too
-    return F.grid_sample(images, grid, mode=mode, padding_mode=padding, align_corners=False)
 
 
 def in_pixels(fractions: Array, shape: Sequence[int]) -> Array:
