@@ -1,6 +1,8 @@
 """What a careless user does: every mistake is one line or one reject row, and the rest goes on."""
 
 import os
+import subprocess
+import sys
 
 import pytest
 
@@ -84,6 +86,13 @@ def test_odd_names_are_kept_or_rejected_by_name(classes, picture, tmp_path):
         'ill/new\nline, "quoted" #3 é.png' in index.load(tmp_path / "index.parquet").frame["path"]
     )
     assert index.rejects["path"].to_list() == ["ill/caf\\xe9.png"]
+
+
+def test_a_name_that_is_a_path_elsewhere_costs_its_row(classes, picture):
+    picture(classes / "ill/..\\x.png", 50)
+    index = build(classes, workers=0).index
+    assert len(index) == 8
+    assert "another system" in index.rejects["reason"][0]
 
 
 def test_a_row_without_its_file_is_rejected(tmp_path, picture):
@@ -213,3 +222,21 @@ def test_a_missing_mask_keeps_its_image(tmp_path, picture):
     index = build(tmp_path, asked=Asked(path="file", mask="mask"), **options).index
     assert index.frame["mask_path"].to_list() == [None]
     assert "as a mask" in index.rejects["reason"][0]
+
+
+def test_a_table_from_windows_is_read(tmp_path, picture):
+    picture(tmp_path / "im/a.png")
+    options = table_of(tmp_path, "file\nim\\a.png\n..\\b.png\n")
+    index = build(tmp_path, asked=Asked(path="file"), **options).index
+    assert index.frame["path"].to_list() == ["im/a.png"]
+    assert index.rejects["path"].to_list() == ["..\\b.png"]
+
+
+def test_a_script_without_a_guard_is_told_so(classes, tmp_path):
+    script = tmp_path / "script.py"
+    script.write_text(
+        f"from medgraft.index.build import build\nbuild({str(classes)!r}, workers=1)\n"
+    )
+    done = subprocess.run([sys.executable, script], capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    assert "ArgumentError: a script that indexes must be importable" in done.stderr

@@ -81,6 +81,10 @@ def test_pairs_are_found_across_blocks(monkeypatch):
     np.testing.assert_array_equal(near_pairs(hashes, 1), whole)
 
 
+def test_the_search_stops_before_it_fills_the_memory():
+    assert len(near_pairs(np.zeros(5000, np.uint64), 0, most=1000)) == 1000
+
+
 def test_content_is_the_same_whatever_the_name(tmp_path):
     for name, text in [("a", "x"), ("b", "x"), ("c", "y")]:
         (tmp_path / name).write_text(text)

@@ -9,7 +9,7 @@ from typing import Any, Literal
 import numpy as np
 import polars as pl
 
-from medgraft.index.hashing import near_pairs
+from medgraft.index.hashing import MOST, near_pairs
 from medgraft.index.measure import small
 from medgraft.index.pool import spread
 from medgraft.index.split import NAMES, leaked, missing_classes
@@ -181,6 +181,13 @@ def _near(index: Index, distance: int, *, confirm: bool, workers: int | None) ->
     once = index.frame.unique("image_id", keep="first", maintain_order=True)
     once = once.filter(pl.col("phash").is_not_null())
     pairs = near_pairs(once["phash"].to_numpy(), distance)
+    if len(pairs) == MOST:
+        yield Finding(
+            "near_unfinished",
+            "warn",
+            MOST,
+            "the search for near-identical images stopped at this many pairs (try a smaller --distance)",
+        )
     if confirm and len(pairs):
         pairs = pairs[_alike(index, once["path"].to_list(), pairs, workers)]
     rows = [

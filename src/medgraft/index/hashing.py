@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable
 from functools import lru_cache
+from itertools import combinations_with_replacement
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +14,7 @@ from medgraft.files import sha256
 
 SIDE = {2: 32, 3: 16}  # the image is averaged down to this before the cosine transform
 KEPT = {2: 8, 3: 4}  # lowest frequencies per axis: 8 x 8 or 4 x 4 x 4, 64 bits either way
+MOST = 1_000_000  # pairs; more would fill the memory and tell nobody more
 BLOCK = 2048  # rows compared at a time: 2048 x 2048 hashes are 32 MiB
 
 
@@ -107,12 +109,13 @@ def _averages(size: int, side: int) -> np.ndarray:
     return weights
 
 
-def near_pairs(hashes: np.ndarray, distance: int) -> np.ndarray:
-    """All pairs whose perceptual hashes differ in at most `distance` bits.
+def near_pairs(hashes: np.ndarray, distance: int, *, most: int = MOST) -> np.ndarray:
+    """Pairs whose perceptual hashes differ in at most `distance` bits.
 
     Args:
         hashes: Shape (N,), uint64.
         distance: Bits, in [0, 64].
+        most: Stop looking once so many are found: thousands of blank patches make millions.
 
     Returns:
         Shape (M, 3), int64: row i, row j > i, bits in which they differ; sorted.
@@ -123,11 +126,13 @@ def near_pairs(hashes: np.ndarray, distance: int) -> np.ndarray:
                [1, 2, 2]])
     """
     found = [np.empty((0, 3), dtype=np.int64)]
-    for i in range(0, len(hashes), BLOCK):
-        for j in range(i, len(hashes), BLOCK):
-            bits = np.bitwise_count(hashes[i : i + BLOCK, None] ^ hashes[None, j : j + BLOCK])
-            a, b = np.nonzero(bits <= distance)
-            pairs = np.stack([a + i, b + j, bits[a, b]], axis=1).astype(np.int64)
-            found.append(pairs[pairs[:, 0] < pairs[:, 1]])
+    starts = range(0, len(hashes), BLOCK)
+    for i, j in combinations_with_replacement(starts, 2):
+        bits = np.bitwise_count(hashes[i : i + BLOCK, None] ^ hashes[None, j : j + BLOCK])
+        a, b = np.nonzero(bits <= distance)
+        pairs = np.stack([a + i, b + j, bits[a, b]], axis=1).astype(np.int64)
+        found.append(pairs[pairs[:, 0] < pairs[:, 1]])
+        if sum(map(len, found)) >= most:
+            break
     pairs = np.concatenate(found)
-    return pairs[np.lexsort((pairs[:, 1], pairs[:, 0]))]
+    return pairs[np.lexsort((pairs[:, 1], pairs[:, 0]))][:most]

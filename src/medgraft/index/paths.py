@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
@@ -11,7 +12,7 @@ from typing import NamedTuple
 import polars as pl
 
 from medgraft.errors import TableError
-from medgraft.index.table import REJECTS
+from medgraft.index.table import OUTSIDE, REJECTS
 
 IMAGES = frozenset(
     [
@@ -170,6 +171,9 @@ def _sort_in(
         found.rejects.append(
             Reject(printable(path), "its name is not valid UTF-8", "Rename the file.")
         )
+    elif re.search(OUTSIDE, path):
+        reason = "on another system its name would be a path that leads outside"
+        found.rejects.append(Reject(path, reason, "Rename the file."))
     else:
         found.files.append(path)
 
@@ -221,7 +225,5 @@ def relative(root: Path, text: str) -> str | None:
     """
     if os.path.isabs(text):
         text = os.path.relpath(text, root)
-    inside = PurePosixPath(text)
-    if inside.is_absolute() or ".." in inside.parts or not inside.parts:
-        return None
-    return str(inside)
+    inside = str(PurePosixPath(text))
+    return None if inside == "." or re.search(OUTSIDE, inside) else inside

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import signal
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
@@ -11,6 +12,7 @@ from typing import TypeVar
 
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
+from medgraft.errors import ArgumentError
 from medgraft.progress import bar
 
 Task = TypeVar("Task")
@@ -38,6 +40,9 @@ def spread(
 
     Yields:
         The place of the task in `tasks`, and its result, or None if the process died over it.
+
+    Raises:
+        ArgumentError: If no process can be started, because the main script is not guarded.
     """
     moved = bar(total=len(tasks), what=what)
     try:
@@ -73,6 +78,8 @@ def _in_processes(
     while chunks:
         suspects: list[range] = []
         yield from _until_broken(function, tasks, chunks, suspects, workers)
+        if suspects:
+            _check_that_processes_start()
         for suspect in suspects:
             yield from _one_by_one(function, tasks, suspect)
 
@@ -130,12 +137,26 @@ def _executor(workers: int) -> ProcessPoolExecutor:
     context = multiprocessing.get_context("forkserver" if "forkserver" in methods else "spawn")
     if "forkserver" in methods:
         context.set_forkserver_preload(PRELOAD)
-    return ProcessPoolExecutor(workers, mp_context=context, initializer=_one_thread)
+    return ProcessPoolExecutor(workers, mp_context=context, initializer=_prepare)
 
 
-def _one_thread() -> None:
-    """Small matrices: threads of the linear algebra would only wait for each other."""
-    threadpool_limits(1)
+def _prepare() -> None:
+    """Set up a worker."""
+    threadpool_limits(1)  # for small matrices more threads only wait for each other
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the parent, which ends us
+
+
+def _check_that_processes_start() -> None:
+    """Tell a file that kills its process from a script that cannot have processes at all."""
+    try:
+        with _executor(1) as pool:
+            pool.submit(os.getpid).result()
+    except BrokenProcessPool as error:
+        raise ArgumentError(
+            "a script that indexes must be importable, because processes start by importing it,"
+            ' and this one is not. Put its main part under `if __name__ == "__main__":`, or pass'
+            " workers=0."
+        ) from error
 
 
 def _apply(function: Callable[[Task], Result], tasks: Sequence[Task]) -> list[Result]:

@@ -47,8 +47,7 @@ COLUMNS: dict[str, Any] = {
 OPTIONAL = ("fold", "orig_split")  # stand in the frame only where somebody wrote them
 REJECTS = {"path": pl.String, "reason": pl.String, "remedy": pl.String}
 
-_ABSOLUTE = r"^(/|\\|[A-Za-z]:[/\\])"
-_CLIMBING = r"(^|[/\\])\.\.([/\\]|$)"
+OUTSIDE = r"^(/|\\|[A-Za-z]:[/\\])|(^|[/\\])\.\.([/\\]|$)"  # absolute or climbing, on any system
 
 
 def no_rejects() -> pl.DataFrame:
@@ -256,7 +255,7 @@ def _check_rows(frame: pl.DataFrame) -> None:
             f"split must be train, val, test or empty, got {', '.join(sorted(parts))}."
         )
     for name in ("path", "mask_path"):
-        bad = frame.filter(pl.col(name).str.contains(f"{_ABSOLUTE}|{_CLIMBING}"))[name]
+        bad = frame.filter(pl.col(name).str.contains(OUTSIDE))[name]
         if len(bad):
             raise TableError(
                 f"{name} must stay inside the root of the index, got {bad[0]!r}."

@@ -199,6 +199,8 @@ def _existing(table: pl.DataFrame, root: Path, file: Path) -> tuple[pl.DataFrame
     keep, paths, rejects = [], [], []
     for row, text in enumerate(table["__path"].to_list()):
         inside = relative(root, text) if text else None
+        if text and "\\" in text and not (inside and _there(root / inside)):
+            inside = relative(root, text.replace("\\", "/"))  # a table that Windows wrote
         where = f"row {row + 2} of {file.name}"
         if text is None:
             rejects.append(Reject("", f"{where} names no file", "Fill in the path."))
