@@ -89,7 +89,7 @@ def test_odd_names_are_kept_or_rejected_by_name(classes, picture, tmp_path):
 
 
 def test_a_name_that_is_a_path_elsewhere_costs_its_row(classes, picture):
-    picture(classes / "ill/..\\x.png", 50)
+    picture(classes / "ill/b\\..\\x.png", 50)
     index = build(classes, workers=0).index
     assert len(index) == 8
     assert "another system" in index.rejects["reason"][0]
