@@ -197,6 +197,7 @@ def phases(record: Record) -> list[Phase]:
 
 
 Facts = dict[str, str]
+_TOLD = ("backbone", "weights", "loaded", "parameters", "trainable")  # of run.json's network
 
 
 def training(record: Record) -> Facts:
@@ -205,9 +206,9 @@ def training(record: Record) -> Facts:
     facts = {
         "Backbone": network.get("backbone"),
         "Weights it started from": _weights(record),
-        "Strategy": network.get("strategy"),
         "Parameters": _counted(network.get("parameters")),
         "Trainable": _trainable(network),
+        **{k.replace("_", " ").capitalize(): v for k, v in network.items() if k not in _TOLD},
         "Best epoch": _best(best),
         "Seed": record.seed,
         "Started": moment(record.started),
@@ -219,11 +220,13 @@ def training(record: Record) -> Facts:
 
 
 def _weights(record: Record) -> str:
-    weights = record.network.get("weights")
+    """Name and hash of the weights; what came of loading them where the run says so."""
+    weights, loaded = record.network.get("weights"), record.network.get("loaded")
     if weights in (None, "", "none"):
         return "random"
     digest = record.inputs.get("weights")
-    return without_folders(str(weights)) + (f" (SHA-256 {digest[:12]}…)" if digest else "")
+    name = without_folders(str(weights)) + (f" (SHA-256 {digest[:12]}…)" if digest else "")
+    return f"{name}: {loaded}" if loaded else name
 
 
 def _counted(value: Any) -> str | None:
