@@ -118,8 +118,7 @@ class Evaluate:
         with replacing(folder.predictions) as temporary:
             predictions.frame().write_parquet(temporary)
         write_json(folder.evaluation, found)
-        _print(found)
-        _report(folder.path)
+        _tell(found, folder.path)
 
     def _judge_run(self) -> None:
         from medgraft.files import new_folder, write_json
@@ -140,8 +139,7 @@ class Evaluate:
             import shutil
 
             shutil.copyfile(run.predictions, folder / run.predictions.name)
-        _print(found)
-        _report(folder)
+        _tell(found, folder)
 
     def _refuse_table_flags(self) -> None:
         from medgraft.errors import ArgumentError
@@ -270,53 +268,10 @@ def _refuse_one_class(predictions: Predictions) -> None:
         )
 
 
-def _print(found: dict[str, Any]) -> None:
-    patients = f" of {found['n_patients']} patients" if found["n_patients"] else ""
-    print(
-        f"{found['n_images']} images{patients}; 95 % intervals from {found['replicates']}"
-        f" replicates by {found['unit']}, seed {found['seed']}"
-    )
-    print(f"\n{_about(found)}\n")
-    print(f"{'metric':<18} {'value':>7}   95 % interval")
-    for name, entry in found["metrics"].items():
-        print(f"{name:<18} {_line(entry)}")
-    if found["positive"] is None:
-        print(f"\n{'auroc of':<18} {'value':>7}   95 % interval")
-        for name, entries in found["classes"].items():
-            print(f"{name[:18]:<18} {_line(entries['auroc'])}")
-    left = {name: counts for name, counts in found["left_out"].items() if any(counts.values())}
-    for name, counts in left.items():
-        print(f"\nleft out of {name}: {counts['uncertain']} uncertain, {counts['blank']} blank")
-    if found["unit"] == "image":
-        print(
-            "\nPatients are not known: if some have several images, these intervals are too narrow."
-        )
-    for note in found["notes"]:
-        print(f"\n{note}")
-
-
-def _about(found: dict[str, Any]) -> str:
-    where = f", chosen on {found['threshold_split']}" if found["threshold_split"] else ""
-    at = found["threshold"]
-    if isinstance(at, dict):
-        return f"means over {len(at)} labels; thresholds by {found['threshold_rule']}{where}"
-    if at is None:
-        return f"means over {len(found['names'])} classes, decided by the highest probability"
-    return f"{found['positive']}, called at {at:.4g} or above ({found['threshold_rule']}{where})"
-
-
-def _line(entry: dict[str, Any]) -> str:
-    if entry["value"] is None:
-        return f"{'-':>7}   {entry['reason']}"
-    text = f"{entry['value']:>7.3f}"
-    if entry["low"] is not None:
-        text += f"   {entry['low']:.3f} to {entry['high']:.3f}"
-    if "undefined_replicates" in entry:
-        text += f"   ({entry['undefined_replicates']} replicates undefined)"
-    return text + (f"   {entry['reason']}" if "reason" in entry else "")
-
-
-def _report(folder: Path) -> None:
+def _tell(found: dict[str, Any], folder: Path) -> None:
+    from medgraft.cli._evaluation import show
     from medgraft.report import write_any_report
 
-    print(f"\n{write_any_report(folder)}")
+    page = write_any_report(folder)  # first, so that `| head` does not stop it
+    show(found)
+    print(f"\n{page}")

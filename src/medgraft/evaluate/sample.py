@@ -80,11 +80,13 @@ class Ranked:
         positive: Weight of the positives with that score.
         below: Weight of all rows with a lower score.
         up_to: Weight of all rows with that score or a lower one.
+        rows: Weight of all rows, shape (R,).
     """
 
     positive: Floats
     below: Floats
     up_to: Floats
+    rows: Floats
 
 
 @dataclass(frozen=True)
@@ -177,14 +179,14 @@ class Sample:
         """Cumulated weights along the order of the scores: one gather and one running sum."""
         ranking = self.cases.ranking
         weights = np.take(self.counts, self.cases.unit[ranking.order], axis=1)
-        up_to = np.zeros((len(weights), weights.shape[1] + 1))
+        up_to = np.empty((len(weights), weights.shape[1] + 1))
+        up_to[:, 0] = 0
         np.cumsum(weights, axis=1, out=up_to[:, 1:])
         positive = np.take(weights, ranking.positive, axis=1)
         if len(ranking.run) < len(ranking.positive):  # some positives share a score
             positive = np.add.reduceat(positive, ranking.run, axis=1)
-        return Ranked(
-            positive, np.take(up_to, ranking.start, axis=1), np.take(up_to, ranking.end, axis=1)
-        )
+        below, through = (np.take(up_to, at, axis=1) for at in (ranking.start, ranking.end))
+        return Ranked(positive, below, through, up_to[:, -1])
 
 
 def ratio(part: Floats, whole: Floats) -> Floats:

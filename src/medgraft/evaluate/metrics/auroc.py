@@ -31,7 +31,7 @@ def auroc(sample: Sample) -> Floats:
     """Area under the ROC curve, shape (R,)."""
     ranked = sample.ranked
     positives = ranked.positive.sum(axis=1)
-    negatives = sample.rows - positives
+    negatives = ranked.rows - positives
     # Each positive beats all rows below it and half of those beside it; of these pairs,
     # positives² / 2 are of positives with positives (or with themselves).
     beaten = ((ranked.below + ranked.up_to) * ranked.positive).sum(axis=1)

@@ -29,7 +29,7 @@ def average_precision(sample: Sample) -> Floats:
     ranked = sample.ranked
     positives = ranked.positive.sum(axis=1)
     found = positives[:, None] - np.cumsum(ranked.positive, axis=1) + ranked.positive
-    called = sample.rows[:, None] - ranked.below
+    called = ranked.rows[:, None] - ranked.below
     found /= np.where(called > 0, called, 1.0)  # nothing is called only where nothing is found
     found *= ranked.positive
     return ratio(found.sum(axis=1), positives)
