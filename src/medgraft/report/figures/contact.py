@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from xml.sax.saxutils import escape, quoteattr
+from xml.sax.saxutils import escape
 
 from medgraft.report.figures.canvas import LIGHT, dark_rules
 from medgraft.report.pictures import Picture
 from medgraft.report.words import shorten
 
-ACROSS, SIDE, GAP, LINES = 6, 120, 12, 44  # pixels
+ACROSS, SIDE, GAP, LINES = 6, 120, 12, 60  # pixels
 
 
 def alone(pictures: Sequence[Picture]) -> str:
@@ -32,24 +32,26 @@ def _cell(picture: Picture, i: int) -> str:
     x = GAP + i % ACROSS * (SIDE + GAP)
     y = GAP + i // ACROSS * (SIDE + LINES + GAP)
     colour = LIGHT["good"] if picture.correct else LIGHT["bad"]
-    verdict = "right" if picture.correct else "wrong"
-    is_line = _text(x, y + SIDE + 15, f"is {picture.actual}", LIGHT["ink"])
-    said_line = _text(
-        x, y + SIDE + 31, f"{verdict}: {picture.predicted} {picture.probability}", colour
+    verdict = "rightly" if picture.correct else "wrongly"
+    texts = (
+        (f"is {picture.actual}", LIGHT["ink"]),
+        (f"{verdict} called", colour),
+        (picture.predicted, colour),
+        (picture.probability, LIGHT["soft"]),
+    )
+    written = "".join(
+        _text(x, y + SIDE + 14 * (line + 1), text, ink) for line, (text, ink) in enumerate(texts)
     )
     return (
         f'<image x="{x}" y="{y}" width="{SIDE}" height="{SIDE}" href="{picture.source}">'
         f"<title>{escape(picture.alt)}</title></image>"
         f'<rect x="{x}" y="{y}" width="{SIDE}" height="{SIDE}" style="fill: none; stroke: {colour}"'
-        f' stroke-width="2" rx="2"/>{is_line}{said_line}'
+        f' stroke-width="2" rx="2"/>{written}'
     )
 
 
 def _text(x: int, y: int, text: str, colour: str) -> str:
     return (
-        f'<text x="{x}" y="{y}" textLength={quoteattr(str(SIDE))} font-family="sans-serif"'
-        f' font-size="11" style="fill: {colour}">{escape(shorten(text, 21))}</text>'
-        if len(shorten(text, 21)) > 20
-        else f'<text x="{x}" y="{y}" font-family="sans-serif" font-size="11"'
-        f' style="fill: {colour}">{escape(shorten(text, 21))}</text>'
+        f'<text x="{x}" y="{y}" font-family="sans-serif" font-size="11" style="fill: {colour}">'
+        f"{escape(shorten(text, 19))}</text>"
     )
