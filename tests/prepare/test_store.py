@@ -13,7 +13,7 @@ import zlib
 import numpy as np
 import pytest
 
-from medgraft.errors import ArgumentError, StoreError, TableError
+from medgraft.errors import ArgumentError, ReadError, StoreError, TableError
 from medgraft.prepare import answers, build, load, pipeline, shards
 from medgraft.prepare.pipeline import load_scan
 from medgraft.prepare.store import Store, default_cache
@@ -175,6 +175,19 @@ def test_new_decoders_get_another_chance(archive, opened, decoded, monkeypatch):
     assert len(decoded) == 14
 
 
+@pytest.mark.parametrize("cause", [MemoryError(), ImportError("no codec"), OSError(5, "bad disk")])
+def test_what_the_machine_lacks_is_not_held_against_the_file(archive, opened, monkeypatch, cause):
+    def fail(path, chain):
+        if path.endswith("p0004.png"):
+            raise ReadError(path, "no", "none") from cause
+        return load_scan(path, chain)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(answers, "load_scan", fail)
+        assert opened(index_of(archive)).rejects.height == 1
+    assert opened(index_of(archive)).rejects.height == 0
+
+
 def test_an_unexpected_error_in_a_step_costs_the_row(archive, opened, monkeypatch):
     def fail(path, chain):
         if path.endswith("p0004.png"):
@@ -309,7 +322,7 @@ def test_a_full_disk_is_one_clear_line_and_leaves_no_part(archive, opened, monke
 
 def test_room_is_checked_before_work_begins(archive, opened, monkeypatch):
     monkeypatch.setattr(shutil, "disk_usage", lambda _: shutil._ntuple_diskusage(9, 9, 1000))
-    with pytest.raises(StoreError, match="GiB are free"):
+    with pytest.raises(StoreError, match="MiB are free"):
         opened(index_of(archive))
 
 

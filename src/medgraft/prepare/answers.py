@@ -59,7 +59,7 @@ def answer(task: int, path: str, chain: Sequence[Step], bits: int) -> Prepared |
     except ArgumentError:
         raise
     except ReadError as error:
-        return Rejected(task, error.reason, error.remedy, lasting=_readable(path))
+        return Rejected(task, error.reason, error.remedy, lasting=_lasting(error, path))
     except MemoryError:
         return Rejected(
             task,
@@ -76,6 +76,11 @@ def answer(task: int, path: str, chain: Sequence[Step], bits: int) -> Prepared |
         )
 
 
-def _readable(path: str) -> bool:
-    """Whether the file is there and may be read, so that its content must be at fault."""
+def _lasting(error: ReadError, path: str) -> bool:
+    """Whether the content is at fault: not this machine, its packages, its memory or its disk."""
+    cause = error.__cause__
+    if isinstance(cause, (MemoryError, ImportError)):
+        return False
+    if isinstance(cause, OSError) and cause.errno is not None:  # decoders raise it without one
+        return False
     return os.access(path if os.path.exists(path) else path.rpartition("#")[0], os.R_OK)

@@ -18,8 +18,8 @@ def check_room(folder: Path, needed: int) -> None:
     free = shutil.disk_usage(folder).free
     if needed > free:
         raise StoreError(
-            f"the store must have {needed / 2**30:.3g} GiB in '{folder}', but only"
-            f" {free / 2**30:.3g} GiB are free. Free some space, or set MEDGRAFT_CACHE to a folder"
+            f"the store must have {needed / 2**20:,.1f} MiB in '{folder}', but only"
+            f" {free / 2**20:,.1f} MiB are free. Free some space, or set MEDGRAFT_CACHE to a folder"
             " on a larger disk."
         )
 
