@@ -55,12 +55,11 @@ def moved(
 
 def _along(array: np.ndarray, axis: int, weights: csr_array) -> np.ndarray:
     """Apply a (new, old) matrix along one axis."""
-    front = np.moveaxis(array, axis, 0)
-    if front.dtype.kind != "f":
-        front = front.astype(np.float32)
-    flat = np.ascontiguousarray(front).reshape(front.shape[0], -1)
-    result = (weights @ flat).reshape(-1, *front.shape[1:])
-    return np.moveaxis(result, 0, axis)
+    front = array.swapaxes(0, axis)
+    kind = front.dtype if front.dtype.kind == "f" else np.dtype(np.float32)
+    flat = np.ascontiguousarray(front, dtype=kind).reshape(front.shape[0], -1)
+    result: np.ndarray = (weights @ flat).reshape(-1, *front.shape[1:])
+    return result.swapaxes(0, axis)
 
 
 @lru_cache(maxsize=256)  # archives hold few distinct sizes, and each comes many times

@@ -10,6 +10,7 @@ import numpy as np
 
 from medgraft.errors import ArgumentError, ReadError
 from medgraft.prepare.steps import Step, steps
+from medgraft.read import read
 from medgraft.read.scan import Scan
 from medgraft.spec import build, write
 
@@ -91,8 +92,6 @@ def load(path: str | Path, chain: Sequence[Step]) -> np.ndarray:
 
 def load_scan(path: str | Path, chain: Sequence[Step]) -> Scan:
     """Read a file the way the steps want it: with its own window if they begin with that."""
-    from medgraft.read import read
-
     return read(path, window=wants_file_window(chain))
 
 

@@ -13,11 +13,14 @@ import os
 import signal
 import sys
 import time
+from collections.abc import Sequence
 from typing import IO, Any
 
 from medgraft.errors import ArgumentError
 from medgraft.prepare.answers import Prepared, answer
 from medgraft.prepare.pipeline import pipeline
+from medgraft.prepare.steps import Step
+from medgraft.read.quiet import quiet
 
 HOLD_BYTES = 4 * 2**20  # answers are held back until they are so large, or so old: a message
 HOLD_SECONDS = 0.2  # for each small image would cost as much as the image
@@ -32,6 +35,11 @@ def main() -> None:
     chain = pipeline(settings["steps"])
     out = _Answers(replies)
     out.send({"ready": True})
+    with quiet():  # once for all: each reading would silence its decoders anew
+        _answer_all(chain, settings, out)
+
+
+def _answer_all(chain: Sequence[Step], settings: dict[str, Any], out: _Answers) -> None:
     for line in sys.stdin.buffer:
         for task, path in json.loads(line):
             signal.alarm(settings["timeout_seconds"])  # ends the process, even inside a decoder
