@@ -109,8 +109,8 @@ def new_folder(path: str | os.PathLike[str]) -> Path:
     path = Path(path)
     if path.exists() and (not path.is_dir() or any(path.iterdir())):
         raise OutputError(
-            f"--out must name a new or empty folder, but '{path}' exists. Choose another name,"
-            " remove it, or pass --resume to go on with a run that was stopped."
+            f"--out must name a new or empty folder, but '{path}' exists. Choose another name"
+            " or remove it; `medgraft train --resume` goes on with a run that was stopped."
         )
     try:
         path.mkdir(parents=True, exist_ok=True)

@@ -37,6 +37,7 @@ class Train:
 
     def run(self) -> None:
         """Train, then write the report."""
+        from medgraft.cli._evaluation import show
         from medgraft.files import read_json
         from medgraft.report import write_report
         from medgraft.train.train import train
@@ -51,9 +52,8 @@ class Train:
         if not run.evaluation.is_file():
             return  # another process than the first
         page = write_report(run.path)
-        auroc = read_json(run.evaluation)["metrics"]["auroc"]
-        print(auroc)
-        print(f"report: {page}")
+        show(read_json(run.evaluation))
+        print(f"\nreport: {page}")
 
 
 def defaults(arguments: list[str]) -> dict[str, Any]:

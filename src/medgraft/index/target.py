@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -12,6 +13,7 @@ from medgraft.errors import ArgumentError, TableError
 from medgraft.index.table import Index, near
 
 Kind = Literal["exclusive", "independent"]
+NOTHING_FOUND = {"absent", "control", "healthy", "negative", "no finding", "none", "normal"}
 
 
 @dataclass(frozen=True)
@@ -43,7 +45,7 @@ class Target:
         Args:
             index: An index with at least one label.
             positive: Of two exclusive classes, the one that binary metrics speak of. The last
-                in sorted order if not told.
+                in sorted order if not told, unless it is a word for "nothing found".
 
         Raises:
             TableError: If there is no label, only one class, or a mixture of kinds.
@@ -114,8 +116,19 @@ class Target:
             )
         if positive is not None and positive not in self.names:
             raise ArgumentError(f"no class is called {positive!r}. {near(positive, self.names)}")
-        chosen = positive or (self.names[-1] if binary or single else None)
+        chosen = positive or (_likely_positive(self.names) if binary or single else None)
         return Target(self.kind, self.names, self.columns, chosen)
+
+
+def _likely_positive(names: Sequence[str]) -> str:
+    """The last name in order, but not one that says that nothing was found.
+
+    Examples:
+        >>> _likely_positive(["lesion", "normal"]), _likely_positive(["benign", "malignant"])
+        ('lesion', 'malignant')
+    """
+    found = [name for name in names if name.strip().lower() not in NOTHING_FOUND]
+    return found[-1] if found else names[-1]
 
 
 def is_independent(column: pl.Series) -> bool:

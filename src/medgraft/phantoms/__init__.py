@@ -3,8 +3,8 @@
 For tests, demonstrations and checks of leakage. Never clinical data.
 """
 
-from medgraft.phantoms.archive import write_archive
+from medgraft.phantoms.archive import is_archive, write_archive
 from medgraft.phantoms.films import Film, draw
 from medgraft.phantoms.rendering import render
 
-__all__ = ["Film", "draw", "render", "write_archive"]
+__all__ = ["Film", "draw", "is_archive", "render", "write_archive"]

@@ -17,6 +17,7 @@ from medgraft.phantoms.rendering import AT_ONCE, render
 from medgraft.progress import track
 
 COLUMNS = ("file", "patient", "view", "laterality", "label", "x", "y", "radius", "mask")
+WARNING = "SYNTHETIC IMAGES. NOT CLINICAL DATA."
 README = """\
 SYNTHETIC IMAGES. NOT CLINICAL DATA. NO PATIENT IS SHOWN HERE.
 
@@ -151,3 +152,12 @@ def _write_png(path: Path, values: np.ndarray) -> None:
     from PIL import Image
 
     Image.fromarray(values).save(path, compress_level=1)  # grain does not compress further
+
+
+def is_archive(folder: Path) -> bool:
+    """Whether a folder holds phantoms: its README says so."""
+    try:
+        with (folder / "README.txt").open(encoding="utf-8") as text:
+            return text.read(len(WARNING)) == WARNING
+    except (OSError, UnicodeDecodeError):
+        return False

@@ -13,6 +13,7 @@ from medgraft.errors import TableError
 from medgraft.index import Index
 from medgraft.index.split import check_split, split
 from medgraft.index.target import Target
+from medgraft.phantoms import is_archive
 from medgraft.prepare import default_steps
 from medgraft.prepare.store import Store
 from medgraft.read import read
@@ -92,6 +93,8 @@ def load_data(index_path: Path, recipe: Recipe, cache: Path) -> Data:
         index = split(index, test=recipe.test, val=recipe.val, seed=recipe.seed)
         notes.append("The index had no split; the run made one, by patient, with its seed.")
     check_split(index)
+    if is_archive(index.root):
+        notes.append("The images are synthetic phantoms, not clinical data.")
     if not index.patients_known:
         notes.append(
             "Patients are not known: the split and the intervals are by image, which is too"

@@ -148,11 +148,11 @@ def measure(device: torch.device, *, size: int = 64, batch: int = 32) -> dict[st
     """
     ways = [(p, m) for p in ("float32", "bfloat16") for m in ("contiguous", "channels_last")]
     steps = {way: _stepper(device, *way, size=size, batch=batch) for way in ways}
-    seconds = {way: [steps[way]() for _ in range(2)][2:] for way in ways}  # to warm up
-    for _ in range(5):
+    seconds = {way: [steps[way]()][1:] for way in ways}  # the first one warms up
+    for _ in range(3):
         for way in ways:
             seconds[way].append(steps[way]())
-    return {"/".join(way): round(batch / sorted(seconds[way])[2], 1) for way in ways}
+    return {"/".join(way): round(batch / sorted(seconds[way])[1], 1) for way in ways}
 
 
 def _stepper(device: torch.device, precision: str, layout: str, *, size: int, batch: int) -> Any:

@@ -1,0 +1,88 @@
+"""The command `medgraft demo`."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from medgraft.index.layouts import Asked
+
+PATIENTS, VIEWS, SIDE = 400, 2, 96
+EPOCHS = 12
+
+
+@dataclass(frozen=True)
+class Demo:
+    """Run the main job from images to report: on synthetic films, or on your own folder.
+
+    Without --data it draws phantoms, which are never clinical data. With --data it takes a
+    folder whose layout it knows by sight (class folders, or a table of labels).
+
+    Examples:
+        medgraft demo --out demo
+        medgraft demo --data films --out films-demo
+        medgraft demo --data films --table labels.csv --path file --label label --patient patient
+    """
+
+    out: Path = Path("demo")
+    """New folder for the images, the index and the run."""
+    data: Path | None = None
+    """Folder of real images; phantoms if not given."""
+    table: str | None = None
+    """With --data: table with a row per image."""
+    path: str | None = None
+    """With --data: column with the path of each image."""
+    label: str | None = None
+    """With --data: column with the label."""
+    patient: str | None = None
+    """With --data: column with the patient."""
+    epochs: int = EPOCHS
+    """Passes over the training images."""
+    size: int = 64
+    """Side of the prepared image, in pixels."""
+    seed: int = 0
+    """Seed of everything random."""
+
+    def run(self) -> None:
+        """Index, split, train, report."""
+        from medgraft.cli._evaluation import show
+        from medgraft.files import new_folder, read_json
+        from medgraft.index.build import build
+        from medgraft.index.split import split
+        from medgraft.index.summary import table
+        from medgraft.report import write_report
+        from medgraft.train.recipe import Recipe
+        from medgraft.train.train import train
+
+        new_folder(self.out)
+        built = build(self.data or self._phantoms(), asked=self._asked())
+        print(f"layout {built.layout}: {built.why}")
+        index = split(built.index, test=0.25, val=0.15, seed=self.seed)
+        path = self.out / "index.parquet"
+        index.save(path)
+        print(table(index))
+        recipe = Recipe(size=self.size, epochs=self.epochs, seed=self.seed)
+        run = train(path, self.out / "run", recipe, command=["medgraft", *sys.argv[1:]])
+        page = write_report(run.path)
+        show(read_json(run.evaluation))
+        print(f"\nreport: {page.absolute()}")
+
+    def _phantoms(self) -> Path:
+        from medgraft.phantoms import write_archive
+
+        table = write_archive(
+            self.out / "phantoms", patients=PATIENTS, views=VIEWS, side=SIDE, seed=self.seed
+        )
+        print(f"{PATIENTS * VIEWS} synthetic films, not clinical data: {table.parent}")
+        return table.parent
+
+    def _asked(self) -> Asked:
+        from medgraft.index.layouts import Asked
+
+        if self.data is None:
+            return Asked("labels.csv", path="file", label=("label",), patient="patient")
+        label = (self.label,) if self.label else ()
+        return Asked(self.table, path=self.path, label=label, patient=self.patient)
