@@ -50,13 +50,19 @@ def test_one_column_of_zero_and_one_is_one_output():
 
 
 def test_the_positive_class_can_be_told():
-    table = index(label=["cancer", "normal"])
-    assert Target.of(table).positive == "normal"
-    assert Target.of(table, positive="cancer").positive == "cancer"
+    table = index(label=["adenoma", "cancer"])
+    assert Target.of(table).positive == "cancer"
+    assert Target.of(table, positive="adenoma").positive == "adenoma"
     with pytest.raises(ArgumentError, match="Did you mean 'cancer'"):
         Target.of(table, positive="cancr")
     with pytest.raises(ArgumentError, match="two exclusive classes"):
         Target.of(index(label=["a", "b", "c"]), positive="a")
+
+
+@pytest.mark.parametrize("word", ["normal", "Normal", "no finding", "negative"])
+def test_a_word_for_nothing_found_is_not_the_positive_class(word):
+    assert Target.of(index(label=["cancer", word])).positive == "cancer"
+    assert Target.of(index(label=["tumour", word])).positive == "tumour"
 
 
 @pytest.mark.parametrize(
