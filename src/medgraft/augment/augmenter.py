@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from typing import overload
 
@@ -31,7 +30,6 @@ from medgraft.errors import ArgumentError, ShapeError
 from medgraft.seeds import derive
 
 Array = npt.NDArray[np.float64]
-CACHED = 2**18  # numbers (pixels and places) that are worked on at once: 1 MiB
 
 
 class Augmenter:
@@ -177,24 +175,7 @@ class Augmenter:
             raise ShapeError(f"images must be floats in [0, 1], got {images.dtype}")
         if masks is not None:
             _check(masks, draw, "masks")
-        pieces = [
-            self._apply_to(
-                images[first:last],
-                draw.rows(first, last),
-                masks if masks is None else masks[first:last],
-            )
-            for first, last in _portions(images)
-        ]
-        changed = _mixed(_joined([image for image, _ in pieces], images), draw)
-        changed = changed.contiguous(memory_format=_layout(images))
-        if masks is None:
-            return changed
-        return changed, _joined([mask for _, mask in pieces if mask is not None], masks)
-
-    def _apply_to(
-        self, images: Tensor, draw: Draw, masks: Tensor | None
-    ) -> tuple[Tensor, Tensor | None]:
-        """Everything but mixing."""
+        # Taking a large batch in portions that fit the cache was tried: no gain, more overhead.
         work = (images if images.dtype == torch.float64 else images.float()).contiguous()
         moving = Moving(self.parts, draw, work, self.padding)
         moved = moving(work, interpolation=self.interpolation)
@@ -204,40 +185,12 @@ class Augmenter:
                 canvas.linear(part, drawn)
             elif isinstance(part, Intensity):
                 canvas.change(part, drawn)
-        if masks is not None:
-            masks = moving(masks.to(work), interpolation="nearest").to(masks)
-        return canvas.finish().to(images.dtype), masks
-
-
-def _portions(images: Tensor) -> list[tuple[int, int]]:
-    """First and last row of the portions of a batch that are taken through all changes at once.
-
-    On a processor a portion should stay in its cache from one change to the next; an accelerator
-    takes the batch whole.
-    """
-    count, channels, *shape = images.shape
-    if images.device.type != "cpu" or not count:
-        return [(0, count)]
-    step = max(2, CACHED // ((channels + len(shape)) * math.prod(shape)))
-    return [(first, min(first + step, count)) for first in range(0, count, step)]
-
-
-def _joined(pieces: list[Tensor], source: Tensor) -> Tensor:
-    """One tensor that shares no memory with `source`."""
-    if len(pieces) > 1:
-        return torch.cat(pieces)
-    return pieces[0].clone() if pieces[0].data_ptr() == source.data_ptr() else pieces[0]
-
-
-def _mixed(images: Tensor, draw: Draw) -> Tensor:
-    """Images blended with their partners, those that drew it; writes to `images`."""
-    rows = (draw.weight < 1).nonzero()[:, 0].to(images.device)
-    if not len(rows):
-        return images
-    weight = draw.weight.to(images.device)[rows].reshape(-1, *(1,) * (images.ndim - 1))
-    partners = images[draw.partner.to(images.device)[rows]]
-    blended = weight * images[rows] + (1 - weight) * partners  # in float32 at least
-    return images.index_copy_(0, rows, blended.clamp_(0, 1).to(images.dtype))
+        canvas.mix(draw)
+        changed = canvas.finish().to(images.dtype).contiguous(memory_format=_layout(images))
+        if masks is None:
+            return changed
+        labels = masks.to(work.device, work.dtype, copy=True)  # the result is no view of the input
+        return changed, moving(labels, interpolation="nearest").to(masks.dtype)
 
 
 def _then(matrix: Array, own: Array, active: npt.NDArray[np.bool_]) -> Array:

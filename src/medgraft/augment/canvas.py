@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from torch import Tensor
 
-from medgraft.augment.draw import Part
+from medgraft.augment.draw import Draw, Part
 from medgraft.augment.transforms import Intensity, Linear
 
 
@@ -50,10 +50,22 @@ class Canvas:
         changed = part.change(images if whole else images[there], values)
         self._images = changed if whole else images.index_copy_(0, there, changed)
 
-    def finish(self) -> Tensor:
-        """The batch, in [0, 1]."""
+    def mix(self, draw: Draw) -> None:
+        """Blend samples with their partners."""
+        rows = (draw.weight < 1).nonzero()[:, 0]
+        if not len(rows):
+            return
         self._settle()
-        return self._images
+        images, there = self._writable(), rows.to(self._images.device)
+        weight = self._per_sample(draw.weight[rows])
+        partners = images[draw.partner[rows].to(images.device)]
+        blended = (weight * images[there]).add_(partners.mul_(1 - weight))
+        images.index_copy_(0, there, blended.clamp_(0, 1))
+
+    def finish(self) -> Tensor:
+        """The batch, in [0, 1], in memory of its own."""
+        self._settle()
+        return self._writable()
 
     def _settle(self) -> None:
         if self._line is not None:

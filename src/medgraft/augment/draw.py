@@ -61,26 +61,6 @@ class Draw:
         """Which samples need interpolation, int64, shape (count,)."""
         return (self.symmetry < 0).nonzero()[:, 0]
 
-    def rows(self, first: int, last: int) -> Draw:
-        """What was drawn for a portion of the batch; partners lie in the whole batch still."""
-        if (first, last) == (0, len(self.samples)):
-            return self
-        here = slice(first, last)
-        parts = (
-            Part(part.spec, part.active[here], {k: v[here] for k, v in part.values.items()})
-            for part in self.parts
-        )
-        return Draw(
-            shape=self.shape,
-            seed=self.seed,
-            samples=self.samples[here],
-            parts=tuple(parts),
-            matrix=self.matrix[here],
-            symmetry=self.symmetry[here],
-            partner=self.partner[here],
-            weight=self.weight[here],
-        )
-
     def mix(self, targets: Tensor) -> Tensor:
         """Targets (B, ...) blended as the images were; NaN (no label) stays NaN.
 
