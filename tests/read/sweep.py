@@ -9,11 +9,10 @@ import sys
 import time
 import traceback
 
-LIMIT_BYTES = 2 * 2**30
-resource.setrlimit(resource.RLIMIT_AS, (LIMIT_BYTES, LIMIT_BYTES))
+from medgraft.errors import ReadError
+from medgraft.read import read
 
-from medgraft.errors import ReadError  # noqa: E402
-from medgraft.read import read  # noqa: E402
+LIMIT_BYTES = 2 * 2**30
 
 
 def outcome(path):
@@ -26,9 +25,15 @@ def outcome(path):
     return {"shape": scan.array.shape, "kind": str(scan.array.dtype)}
 
 
-for line in sys.stdin:
-    path = line.rstrip("\n")
-    start = time.perf_counter()
-    result = outcome(path)
-    print(json.dumps({"path": path, **result, "seconds": time.perf_counter() - start}), flush=True)
-print(json.dumps({"most_bytes": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024}))
+def sweep(lines):
+    for line in lines:
+        path = line.rstrip("\n")
+        start = time.perf_counter()
+        result = outcome(path)
+        print(json.dumps({"path": path, **result, "seconds": time.perf_counter() - start}))
+    print(json.dumps({"most_bytes": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024}))
+
+
+if __name__ == "__main__":
+    resource.setrlimit(resource.RLIMIT_AS, (LIMIT_BYTES, LIMIT_BYTES))
+    sweep(sys.stdin)

@@ -1,25 +1,21 @@
-"""Find the format of a file and read it; whatever goes wrong becomes a `ReadError`."""
+"""Find the format of a file and read it."""
 
 from __future__ import annotations
 
 import os
 import zlib
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import TypeVar
 
 import numpy as np
 
-from medgraft.errors import MedgraftError, ReadError
+from medgraft.read.careful import carefully
 from medgraft.read.formats import Reader, readers
-from medgraft.read.quiet import quiet
 from medgraft.read.request import Request
 from medgraft.read.scan import Scan
 from medgraft.read.tags import Identity
 
 HEAD_BYTES = 1024
-Result = TypeVar("Result", Scan, Identity)
 
 
 def read(path: str | os.PathLike[str], *, window: bool = False, max_bytes: int = 2**30) -> Scan:
@@ -42,7 +38,7 @@ def read(path: str | os.PathLike[str], *, window: bool = False, max_bytes: int =
         ReadError: If there is no such file, or it cannot be read as an image; with the path,
             the reason and what to do.
     """
-    return _carefully(_request(path, window=window, max_bytes=max_bytes), _read)
+    return carefully(_request(path, window=window, max_bytes=max_bytes), _read)
 
 
 def identity(path: str | os.PathLike[str]) -> Identity:
@@ -57,7 +53,7 @@ def identity(path: str | os.PathLike[str]) -> Identity:
     Raises:
         ReadError: If there is no such file, or no reader knows it.
     """
-    return _carefully(_request(path), _identify)
+    return carefully(_request(path), _identify)
 
 
 def _request(
@@ -73,40 +69,6 @@ def _request(
         if os.path.isfile(text[:cut]):
             return Request(Path(text[:cut]), text[cut + 1 :], window, max_bytes)
     return Request(found, None, window, max_bytes)
-
-
-def _carefully(request: Request, action: Callable[[Request], Result]) -> Result:
-    try:
-        with quiet():
-            return action(request)
-    except (ReadError, ImportError, NameError):  # the last two are not about the file
-        raise
-    except MedgraftError as error:
-        raise request.refusal(_clause(error), "Look at the file with its own tools.") from error
-    except MemoryError as error:
-        raise request.refusal(
-            "decoding it takes more memory than there is",
-            "Read it on a larger machine, or pass a smaller max_bytes to refuse it sooner.",
-        ) from error
-    except FileNotFoundError as error:
-        missing = error.filename or request.path
-        raise request.refusal(f"there is no file '{missing}'", "Check the path.") from error
-    except PermissionError as error:
-        raise request.refusal(
-            "this user may not read it", "Change its permissions, or ask its owner."
-        ) from error
-    except Exception as error:  # a decoder's own error, of whatever class, is about this file
-        raise request.refusal(
-            f"its decoder gave up ({_clause(error)})",
-            "The file is damaged or cut short; copy or export it again.",
-        ) from error
-
-
-def _clause(error: Exception) -> str:
-    """An exception of somebody else's library as one clause of one line."""
-    text = " ".join(str(error).split())
-    text = text if len(text) <= 300 else f"{text[:297]}..."
-    return f"{type(error).__name__}: {text.rstrip('.')}" if text else type(error).__name__
 
 
 def _read(request: Request) -> Scan:

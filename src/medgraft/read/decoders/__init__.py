@@ -15,7 +15,7 @@ def install() -> None:
     """Tell pydicom of our decoders, once per process."""
     from pydicom.pixels.decoders.base import get_decoder
 
-    for module in ("jpeg", "packed_rle"):
+    for module in ("jpeg", "rle"):
         path = f"{__name__}.{module}"
         for uid in importlib.import_module(path).DECODER_DEPENDENCIES:
             get_decoder(uid).add_plugin(f"medgraft.{module}", (path, "decode_frame"))

@@ -11,7 +11,7 @@ import numpy as np
 
 from medgraft.read import decoders
 from medgraft.read.codestream import announced
-from medgraft.read.decoders.packed_rle import unpack
+from medgraft.read.decoders.rle import unpack
 from medgraft.read.request import Request
 
 if TYPE_CHECKING:
@@ -84,6 +84,7 @@ def _by_pydicom(
     request: Request, data: Dataset, sizes: tuple[int, ...]
 ) -> tuple[np.ndarray, dict[str, Any]]:
     from pydicom.pixels.decoders.base import get_decoder
+    from pydicom.uid import RLELossless
 
     decoders.install()
     syntax = data.file_meta.TransferSyntaxUID
@@ -101,8 +102,13 @@ def _by_pydicom(
         )
     if syntax.is_encapsulated:
         _check_frames(request, data, sizes)
+    plugin = "medgraft.rle" if syntax == RLELossless else ""
     try:
-        array, properties = decoder.as_array(data, allow_excess_frames=False)  # type: ignore[arg-type]
+        array, properties = decoder.as_array(
+            data,
+            decoding_plugin=plugin,
+            allow_excess_frames=False,  # type: ignore[arg-type]
+        )
     except RuntimeError as error:
         tried = "; ".join(line.strip() for line in str(error).splitlines()[1:]) or str(error)
         raise request.refusal(

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from medgraft.read.dicom import file, loading, pixels, place
+from medgraft.read.careful import carefully
+from medgraft.read.dicom import file, loading, pixels, place, values
 from medgraft.read.request import Request
 from medgraft.read.scan import Scan
 from medgraft.read.tags import Identity
@@ -71,15 +72,21 @@ def _slices(request: Request) -> list[Slice]:
             if not loading.is_dicom(handle.read(256), path):
                 continue
         own = dataclasses.replace(request, path=path)
-        tags = loading.load(own, pixels=False)
-        if "Rows" in tags:
-            found.append(Slice(path, tags, place.plane(tags), pixels.shape(own, tags)))
+        if (part := carefully(own, _slice)) is not None:
+            found.append(part)
     if not found:
         raise request.refusal(
             "it is a folder without DICOM images",
             "Give one file, or the folder of one series; `medgraft index` takes whole archives.",
         )
     return found
+
+
+def _slice(request: Request) -> Slice | None:
+    tags = loading.load(request, pixels=False)
+    if "Rows" not in tags:
+        return None
+    return Slice(request.path, tags, place.plane(tags), pixels.shape(request, tags))
 
 
 def _one_series(request: Request, slices: list[Slice]) -> list[Slice]:
@@ -170,14 +177,17 @@ def _volume(
     request: Request, slices: Sequence[Slice]
 ) -> tuple[np.ndarray, tuple[float, float] | None]:
     """All slices in one array, filled one by one so that memory holds them once."""
-    volume, ranges = np.empty(0), []
+    volume = np.empty(0)
+    ranges: list[tuple[float, float] | None] = []
     for at, part in enumerate(slices):
-        scan = file.read_file(dataclasses.replace(request, path=part.path))
+        scan = carefully(dataclasses.replace(request, path=part.path), file.read_file)
         array = scan.array if scan.dims == 2 else scan.array[:, 0]
         if at == 0:
             shape = (len(array), len(slices), *array.shape[1:])
             request.afford(shape, 8 * array.dtype.itemsize)
             volume = np.empty(shape, array.dtype)
+        if request.window and at and scan.value_range != ranges[0]:
+            scan, array = _alike(scan, array, ranges[0])
         kind = np.result_type(volume, array)  # some slices may be rescaled to fractions
         volume = volume.astype(kind, copy=False)
         volume[:, at] = array
@@ -186,6 +196,16 @@ def _volume(
     if len(known) < len(ranges):
         return volume, None
     return volume, (min(low for low, _ in known), max(high for _, high in known))
+
+
+def _alike(
+    scan: Scan, array: np.ndarray, to: tuple[float, float] | None
+) -> tuple[Scan, np.ndarray]:
+    """A windowed slice in the range of the first one, so that both show alike."""
+    if to is None or scan.value_range is None:
+        return scan, array
+    moved = values.moved(array, scan.value_range, to)
+    return dataclasses.replace(scan, value_range=to), moved
 
 
 def _bits(tags: FileDataset) -> int:

@@ -58,6 +58,8 @@ def meant(data: Dataset, stored: Stored, *, window: bool) -> Meant:
         _frame(group, frame, stored, window=window)
         for group, frame in zip(groups, stored.array, strict=True)
     ]
+    if window:
+        parts = [_alike(part, parts[0]) for part in parts]
     ranges = [(part.low, part.high) for part in parts]
     low = (
         None if any(r[0] is None for r in ranges) else min(r[0] for r in ranges if r[0] is not None)
@@ -66,8 +68,28 @@ def meant(data: Dataset, stored: Stored, *, window: bool) -> Meant:
     return Meant(np.stack([part.array for part in parts]), low, high)
 
 
+def _alike(part: Meant, first: Meant) -> Meant:
+    """A windowed frame in the range of the first one, so that both show alike."""
+    if part.low is None or part.high is None or first.low is None or first.high is None:
+        return part
+    to = (first.low, first.high)
+    return Meant(moved(part.array, (part.low, part.high), to), *to)
+
+
+def moved(array: np.ndarray, ends: tuple[float, float], to: tuple[float, float]) -> np.ndarray:
+    """Values of one range in another, float32.
+
+    Examples:
+        >>> moved(np.array([0, 50, 100]), (0, 100), (-1, 1))
+        array([-1.,  0.,  1.], dtype=float32)
+    """
+    scale = (to[1] - to[0]) / (ends[1] - ends[0] or 1)
+    kind = np.dtype(np.float32)
+    return blockwise(array, lambda block: (block - ends[0]) * scale + to[0], kind)
+
+
 def frame_tags(data: Dataset, frames: int) -> list[Dataset]:
-    """For each frame, the tags that give its values a meaning, wherever the file keeps them.
+    """The tags that give values a meaning: of each frame, or one set that holds for all.
 
     An enhanced file keeps them in functional groups, shared or per frame.
     """
@@ -86,7 +108,7 @@ def frame_tags(data: Dataset, frames: int) -> list[Dataset]:
     own = data.get("PerFrameFunctionalGroupsSequence") or []
     _adopt(common, shared[0] if shared else None)
     if len(own) != frames:
-        return [common] * frames
+        return [common]
     result = []
     for group in own:
         tags = Dataset()
