@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from pydicom.dataset import Dataset
+from pydicom.uid import RLELossless
 from sampling import ramp
 
 from medgraft.errors import ReadError
@@ -81,6 +82,21 @@ def test_a_palette_becomes_its_colours(tmp_path):
         setattr(ds, f"{name}PaletteColorLookupTableData", table.tobytes())
         ds[f"{name}PaletteColorLookupTableData"].VR = "OW"
     np.testing.assert_array_equal(read(save(ds, tmp_path / "a.dcm")).array, tables[:, stored])
+
+
+@pytest.mark.parametrize("at", [0, 4, 8, 64, 70])
+def test_a_damaged_run_length_frame_is_refused_and_does_not_end_the_process(tmp_path, at):
+    """The decoder of pylibjpeg panics on some of these, which no `except Exception` catches."""
+    from pydicom.encaps import encapsulate, generate_frames
+
+    ds = dataset(ramp(5, 7, kind="uint16"))
+    ds.compress(RLELossless, generate_instance_uid=False)
+    frame = bytearray(next(generate_frames(ds.PixelData, number_of_frames=1)))
+    frame[at] = 0x7F
+    ds.PixelData = encapsulate([bytes(frame)])
+    path = save(ds, tmp_path / "a.dcm")
+    with pytest.raises(ReadError, match="RLE"):
+        read(path)
 
 
 def test_floats_are_read(tmp_path):

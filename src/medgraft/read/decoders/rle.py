@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 from pydicom import uid
 
+from medgraft.read.bits import unpack
+
 if TYPE_CHECKING:
     from pydicom.pixels.decoders.base import DecodeRunner
 
@@ -70,15 +72,3 @@ def segments(src: bytes) -> list[bytes]:
     if starts[0] < HEADER_BYTES or any(a >= b for a, b in zip(starts, ends, strict=True)):
         raise ValueError("the RLE segments lie outside their frame")
     return [bytes(imagecodecs.packbits_decode(src[a:b])) for a, b in zip(starts, ends, strict=True)]
-
-
-def unpack(packed: bytes | bytearray, pixels: int) -> np.ndarray:
-    """Bits, the lowest first, as one byte each.
-
-    Examples:
-        >>> unpack(bytes([0b00000101]), 4)
-        array([1, 0, 1, 0], dtype=uint8)
-    """
-    if len(packed) * 8 < pixels:
-        raise ValueError(f"a frame of {pixels} bits is cut short at {len(packed) * 8}")
-    return np.unpackbits(np.frombuffer(packed, np.uint8), count=pixels, bitorder="little")

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from medgraft.read import decoders
+from medgraft.read.bits import unpack
 from medgraft.read.codestream import announced
-from medgraft.read.decoders.rle import unpack
 from medgraft.read.request import Request
 
 if TYPE_CHECKING:

@@ -60,12 +60,12 @@ def meant(data: Dataset, stored: Stored, *, window: bool) -> Meant:
     ]
     if window:
         parts = [_alike(part, parts[0]) for part in parts]
-    ranges = [(part.low, part.high) for part in parts]
-    low = (
-        None if any(r[0] is None for r in ranges) else min(r[0] for r in ranges if r[0] is not None)
-    )
-    high = None if low is None else max(r[1] for r in ranges if r[1] is not None)
-    return Meant(np.stack([part.array for part in parts]), low, high)
+    array = np.stack([part.array for part in parts])
+    lows = [part.low for part in parts if part.low is not None]
+    highs = [part.high for part in parts if part.high is not None]
+    if len(lows) < len(parts) or len(highs) < len(parts):
+        return Meant(array, None, None)
+    return Meant(array, min(lows), max(highs))
 
 
 def _alike(part: Meant, first: Meant) -> Meant:
