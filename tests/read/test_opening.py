@@ -98,3 +98,29 @@ def test_threads_that_overlap_leave_the_warnings_as_they_were():
     assert list(warnings.filters) == before
     with pytest.raises(UserWarning):
         warnings.warn("somebody hears this", stacklevel=1)
+
+
+def test_a_photograph_is_turned_upright(tmp_path):
+    """EXIF orientation 6: the camera was held so that the top of the scene is at the right."""
+    flat = np.zeros((16, 24), np.uint8)
+    flat[:, 16:] = 200
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    Image.fromarray(flat).save(tmp_path / "a.jpg", quality=100, exif=exif)
+    array = read(tmp_path / "a.jpg").array[0]
+    assert array.shape == (24, 16)
+    assert array[:14].max() < 20
+    assert array[18:].min() > 180
+
+
+def test_transparent_pixels_are_laid_on_black_and_grey_palettes_are_grey(tmp_path):
+    clear = np.full((4, 4, 4), 200, np.uint8)
+    clear[..., 3] = [0, 0, 255, 255]
+    Image.fromarray(clear).save(tmp_path / "clear.png")
+    np.testing.assert_array_equal(read(tmp_path / "clear.png").array[:, 0], [[0, 0, 200, 200]] * 3)
+    grey = Image.fromarray(np.arange(16, dtype=np.uint8).reshape(4, 4) * 9)
+    for palette, channels in (([v for v in range(256) for _ in range(3)], 1), ([9, 8, 7] * 256, 3)):
+        image = grey.copy()
+        image.putpalette(palette)
+        image.save(tmp_path / "palette.png")
+        assert read(tmp_path / "palette.png").channels == channels

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 FORMATS = ("PNG", "JPEG", "BMP", "GIF")
 BEGINNINGS = (b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff", b"BM", b"GIF87a", b"GIF89a")
 COLOUR = {"RGB", "RGBA", "RGBX", "RGBa", "CMYK", "YCbCr", "LAB", "HSV"}
+ORIENTATION = 0x0112  # the EXIF tag that says how the camera was held
 CLEAR = {"RGBA", "LA", "PA", "RGBa", "La"}
 PNG_DEPTH = 24  # byte of a PNG file that holds its bits per sample; the next one its colour type
 
@@ -88,7 +89,7 @@ def _by_pillow(request: Request) -> Scan:
         request.afford((frames, image.height, image.width, 4), 8)
         if frames > 1:
             return _film(request, image, frames)
-        if image.format == "JPEG":
+        if image.format == "JPEG" and image.getexif().get(ORIENTATION, 1) != 1:
             array, high = _values(ImageOps.exif_transpose(image))
         else:
             array, high = _values(image)
@@ -119,7 +120,9 @@ def _values(image: Image) -> tuple[np.ndarray, int]:
     if image.mode == "P":
         array = np.asarray(image.convert("RGB"))
         return (array[..., 0] if _grey(_palette(image)) else array), 255
-    return np.asarray(image.convert("RGB" if image.mode in COLOUR else "L")), 255
+    if image.mode not in ("L", "RGB"):
+        image = image.convert("RGB" if image.mode in COLOUR else "L")
+    return np.asarray(image), 255
 
 
 def _on_black(image: Image) -> np.ndarray:
