@@ -436,6 +436,7 @@ worker.main()
 """
 
 
+@pytest.mark.usefixtures("pipes_kill")
 def test_a_decoder_that_crashes_or_hangs_costs_its_row_only(archive, opened, monkeypatch, tmp_path):
     add_pictures(archive, range(100, 140))
     for number, name in [(2, "segfault"), (3, "segfault2"), (30, "hang"), (35, "chatter")]:
@@ -458,6 +459,15 @@ def test_a_decoder_that_crashes_or_hangs_costs_its_row_only(archive, opened, mon
     assert len(store) == 53
 
 
+@pytest.fixture
+def pipes_kill():
+    """SIGPIPE as the command line has it, so that `medgraft list x | head` ends in silence."""
+    before = signal.signal(signal.SIGPIPE, signal.SIG_DFL)
+    yield
+    signal.signal(signal.SIGPIPE, before)
+
+
+@pytest.mark.usefixtures("pipes_kill")
 def test_a_worker_that_cannot_start_is_an_error_and_not_a_loop(archive, opened, monkeypatch):
     real = subprocess.Popen
     monkeypatch.setattr(

@@ -131,6 +131,9 @@ class _Pool:
                 self._done.get(timeout=0.01)  # makes room for a thread that waits to put
 
     def _serve(self) -> None:
+        if hasattr(signal, "pthread_sigmask"):
+            # The command line lets SIGPIPE end it; a worker that died must not do that to us.
+            signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGPIPE})
         try:
             given: deque[Chunk] = deque()
             while (worker := self._new_worker()) is not None:
