@@ -24,7 +24,15 @@ from medgraft import __version__
 from medgraft.files import replacing, write_json
 
 STORE_VERSION = 1  # raise it when a step or reader gives other values than before
-DECODERS = ("imagecodecs", "nibabel", "pillow", "pydicom", "SimpleITK", "tifffile")
+DECODERS = (
+    "imagecodecs",
+    "nibabel",
+    "pillow",
+    "pydicom",
+    "pyjpegls",
+    "pylibjpeg-openjpeg",
+    "tifffile",
+)
 
 
 @dataclass(frozen=True)
