@@ -1,0 +1,176 @@
+"""Write what the code itself can say: the file tree, the commands, the recipe.
+
+``python docs/generate.py`` rewrites the README between its markers and two reference pages.
+``tests/test_docs.py`` calls the same functions and fails where a page is stale.
+"""
+
+from __future__ import annotations
+
+import ast
+import io
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import redirect_stdout
+from pathlib import Path
+from typing import get_args, get_origin
+from unittest import mock
+
+from pydantic.fields import FieldInfo
+
+from medgraft.cli.__main__ import commands, main, summary
+from medgraft.train.recipe import Recipe
+
+ROOT = Path(__file__).resolve().parents[1]
+PACKAGE = ROOT / "src" / "medgraft"
+TERMINAL = {"COLUMNS": "80", "TERM": "dumb", "NO_COLOR": "1"}
+NOT_PYTHON = {  # the other files cannot hold a docstring
+    "py.typed": "Says that the package has types.",
+    "base.html.j2": "The frame of every page.",
+    "card.md.j2": "The model card.",
+    "compare.html.j2": "The page that lays runs over one another.",
+    "parts.html.j2": "Pieces that several pages share.",
+    "report.css": "How the pages look, light and dark, wide and narrow, on paper.",
+    "report.html.j2": "The page of one run.",
+}
+
+
+def tree(folder: Path = PACKAGE) -> str:
+    """The files of the package, one per line, each with the first line of its docstring."""
+    lines = ["src/medgraft/", *_branch(folder, depth=1)]
+    return "\n".join(["```text", *lines, "```"])
+
+
+def _branch(folder: Path, *, depth: int) -> Iterator[str]:
+    paths = [path for path in folder.iterdir() if path.name != "__pycache__"]
+    files = sorted(path for path in paths if path.is_file())
+    width = max((len(path.name) for path in files), default=0)
+    for path in files:
+        yield f"{'  ' * depth}{path.name:<{width}}  {_first_line(path)}".rstrip()
+    for path in sorted(path for path in paths if path.is_dir() and any(path.rglob("*.*"))):
+        yield f"{'  ' * depth}{path.name}/"
+        yield from _branch(path, depth=depth + 1)
+
+
+def _first_line(path: Path) -> str:
+    if path.suffix != ".py":
+        return NOT_PYTHON[path.name]
+    words = ast.get_docstring(ast.parse(path.read_text(encoding="utf-8"))) or ""
+    return " ".join(words.partition("\n\n")[0].split())
+
+
+def command_table() -> str:
+    """One row per command: its name and the first line of its help."""
+    rows = [f"| `medgraft {name}` | {summary(name)} |" for name in commands()]
+    return "\n".join(["| command | does |", "|---|---|", *rows])
+
+
+def command_page() -> str:
+    """Every command with its help, as an 80-column terminal shows it."""
+    parts = [
+        "# Commands",
+        "What `--help` prints. This page is written by `python docs/generate.py`.",
+        "Exit status: 0 done · 1 a bug in medgraft · 2 wrong call or bad input, in one line ·"
+        " 3 a check refused · 130 stopped by Ctrl-C.",
+        command_table(),
+    ]
+    for name in commands():
+        parts += [f"## medgraft {name}", f"```text\n{_help(name)}\n```"]
+    return "\n\n".join(parts) + "\n"
+
+
+def _help(command: str) -> str:
+    printed = io.StringIO()
+    with mock.patch.dict(os.environ, TERMINAL), redirect_stdout(printed):
+        main([command, "--help"])
+    return "\n".join(line.rstrip() for line in printed.getvalue().strip().splitlines())
+
+
+def recipe_page() -> str:
+    """Every key of a recipe: type, default, meaning."""
+    rows = [
+        f"| `{name}` | {_type(field)} | `{_default(field)}` | {field.description} |"
+        for name, field in Recipe.model_fields.items()
+    ]
+    return "\n".join(
+        [
+            "# The recipe",
+            "",
+            "Everything that decides what `medgraft train` does. Each key is a flag"
+            " (`batch_size` is `--batch-size`), a line of the",
+            "`recipe.yaml` in every run folder, and a field of `medgraft.train.recipe.Recipe`."
+            " A file given with `--recipe` sets the defaults,",
+            "flags override it, and an unknown key is an error. Steps and augmentations are"
+            " written `name:key=value,key=value`",
+            "([why](../decisions/0001-specs.md)). This page is written by"
+            " `python docs/generate.py`.",
+            "",
+            "| key | type | default | meaning |",
+            "|---|---|---|---|",
+            *rows,
+            "",
+        ]
+    )
+
+
+def _type(field: FieldInfo) -> str:
+    bounds = [
+        f"{sign} {getattr(rule, name)}"
+        for rule in field.metadata
+        for name, sign in (("ge", "≥"), ("gt", ">"), ("le", "≤"), ("lt", "<"))
+        if getattr(rule, name, None) is not None
+    ]
+    return ", ".join([_type_name(field.annotation), *bounds])
+
+
+def _type_name(kind: object) -> str:
+    if kind is type(None):
+        return "null"
+    if isinstance(kind, str | int):
+        return f"`{kind}`"
+    if isinstance(kind, type) and not get_args(kind):
+        return {"str": "text", "int": "whole number", "float": "number"}[kind.__name__]
+    inner = [arg for arg in get_args(kind) if arg is not Ellipsis]
+    if get_origin(kind) is tuple:
+        many = Ellipsis in get_args(kind)
+        return f"list of {_type_name(inner[0])}" if many else " and ".join(map(_type_name, inner))
+    return " or ".join(map(_type_name, inner))
+
+
+def _default(field: FieldInfo) -> str:
+    value = field.default
+    if value is None:
+        return "null"
+    return ", ".join(value) if isinstance(value, tuple) else str(value)
+
+
+def between(text: str, name: str, block: str) -> str:
+    r"""`text` with what stands between the markers of `name` replaced by `block`.
+
+    Examples:
+        >>> between("a <!-- x --> old <!-- /x --> b", "x", "new")
+        'a <!-- x -->\nnew\n<!-- /x --> b'
+    """
+    first, last = f"<!-- {name} -->", f"<!-- /{name} -->"
+    if text.count(first) != 1 or text.count(last) != 1:
+        raise ValueError(f"the markers {first} and {last} must each stand once in the text")
+    before, _, rest = text.partition(first)
+    return f"{before}{first}\n{block}\n{last}{rest.partition(last)[2]}"
+
+
+def pages() -> dict[Path, str]:
+    """Each page that is written here, and what it must hold."""
+    readme = ROOT / "README.md"
+    text = between(readme.read_text(encoding="utf-8"), "commands", command_table())
+    return {
+        readme: between(text, "tree", tree()),
+        ROOT / "docs/reference/commands.md": command_page(),
+        ROOT / "docs/reference/recipe.md": recipe_page(),
+    }
+
+
+if __name__ == "__main__":
+    for page, wanted in pages().items():
+        if not page.is_file() or page.read_text(encoding="utf-8") != wanted:
+            page.write_text(wanted, encoding="utf-8")
+            sys.stdout.write(f"written {page.relative_to(ROOT)}\n")
