@@ -125,7 +125,7 @@ class TestEveryHelp:
 
 def make_films(folder):
     """The folder `films` that the pages speak of."""
-    call(["medgraft", "phantoms", "--out", str(folder / "films"), "--patients", "48"])
+    call(["medgraft", "phantoms", "--out", str(folder / "films"), "--patients", "32"])
 
 
 def call(words):

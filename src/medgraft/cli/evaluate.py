@@ -22,7 +22,7 @@ class Evaluate:
     and --out; one label column with several probability columns is a choice between classes,
     equal numbers of both are independent labels.
 
-    Example:
+    Examples:
         medgraft evaluate runs/kermany --split test
         medgraft evaluate table.csv --label y --probability p --patient patient_id --out judged
         medgraft evaluate table.csv --label diagnosis --probability p_A,p_B,p_C --out judged

@@ -21,8 +21,7 @@ class Index:
     with its reason. The images themselves are neither moved nor copied.
 
     Example:
-        medgraft index films --layout csv --table labels.csv --path file --label label
-        --patient patient --out films.parquet
+        medgraft index films --table labels.csv --path file --label label --patient patient
     """
 
     source: Annotated[Path, tyro.conf.Positional]
