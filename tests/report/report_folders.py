@@ -156,6 +156,7 @@ def record(frame, names, seed, layout, rejects, patients_known):
             "patients": sum(p["patients"] for p in splits.values()) if patients_known else None,
             "patients_known": patients_known,
             "layout": layout,
+            "synthetic": layout == "phantoms",
             "rejected": rejects,
             "splits": splits,
         },

@@ -177,14 +177,6 @@ def test_warnings_stand_where_they_must(phantoms, nobody, labels, binary):
     assert "Before you believe the numbers" not in Outline(binary.html).text
 
 
-def test_phantoms_are_known_by_a_note_too(tmp_path, binary):
-    copy = tmp_path / "run"
-    shutil.copytree(binary.folder, copy)
-    record = json.loads((copy / "run.json").read_text())
-    write(copy / "run.json", record | {"notes": ["made by medgraft phantoms"]})
-    assert "Synthetic phantoms, not clinical data" in Outline(write_report(copy).read_text()).text
-
-
 def test_rates_of_groups_are_drawn_each(tmp_path, binary):
     copy = tmp_path / "run"
     shutil.copytree(binary.folder, copy)

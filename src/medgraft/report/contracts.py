@@ -101,6 +101,7 @@ class Data(Part):
     images: int | None = None
     patients: int | None = None
     patients_known: bool = True
+    synthetic: bool = False
     layout: str | None = None
     rejected: int = 0
     splits: dict[str, SplitPart] = {}

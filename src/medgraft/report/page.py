@@ -133,7 +133,7 @@ def page(saved: Saved, drawings: list[canvas.Drawing], pictures: Sequence[Pictur
         answer=remarks.answer(saved),
         in_use=remarks.in_use(saved.evaluation),
         warnings=[without_folders(text) for text in remarks.warnings(saved)],
-        synthetic=record is not None and remarks.is_synthetic(record),
+        synthetic=record is not None and record.data.synthetic,
         threshold=remarks.threshold(saved.evaluation),
         metrics=tables.metrics(saved.evaluation),
         classes=tables.classes(saved.evaluation),

@@ -163,7 +163,7 @@ def warnings(saved: Saved) -> list[str]:
 
 def _of_run(record: Record, evaluation: Evaluation) -> list[str]:
     found = []
-    if is_synthetic(record):
+    if record.data.synthetic:
         found.append(
             "Synthetic phantoms, not clinical data: these numbers say that the software works,"
             " and nothing about patients."
@@ -182,11 +182,6 @@ def _of_run(record: Record, evaluation: Evaluation) -> list[str]:
             " Pass --patient-from when the index is made."
         )
     return found
-
-
-def is_synthetic(record: Record) -> bool:
-    """Whether the images were made by `medgraft phantoms`: the layout or a note says so."""
-    return any("phantom" in text.lower() for text in (record.data.layout or "", *record.notes))
 
 
 def _of_rows(evaluation: Evaluation) -> list[str]:

@@ -63,6 +63,7 @@ class Data:
             "images": len(frame),
             "patients": int(frame["patient_id"].drop_nulls().n_unique()),
             "patients_known": self.index.patients_known,
+            "synthetic": is_archive(self.index.root),
             "layout": self.index.layout,
             "rejected": len(self.rejects),
             "splits": {split: self._part(split) for split in ("train", "val", "test")},
@@ -93,13 +94,6 @@ def load_data(index_path: Path, recipe: Recipe, cache: Path) -> Data:
         index = split(index, test=recipe.test, val=recipe.val, seed=recipe.seed)
         notes.append("The index had no split; the run made one, by patient, with its seed.")
     check_split(index)
-    if is_archive(index.root):
-        notes.append("The images are synthetic phantoms, not clinical data.")
-    if not index.patients_known:
-        notes.append(
-            "Patients are not known: the split and the intervals are by image, which is too"
-            " hopeful if a patient has several images."
-        )
     steps = tuple(
         recipe.steps or default_steps(recipe.size, _channels(index, recipe), recipe.window)
     )
