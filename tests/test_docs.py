@@ -5,7 +5,6 @@ import importlib
 import re
 import shlex
 import signal
-from pathlib import Path
 
 import pytest
 from docs.generate import ROOT, TERMINAL, pages
@@ -161,7 +160,3 @@ INDEX = (
     "medgraft index films --table labels.csv --path file --label label --patient patient"
     " --out films.parquet"
 )
-
-
-def test_paths_in_the_pages_are_those_of_this_checkout():
-    assert Path(cli.__file__).is_relative_to(ROOT)

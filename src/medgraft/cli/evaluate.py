@@ -43,8 +43,7 @@ class Evaluate:
     split: str = "test"
     """Which rows of a run to judge."""
     threshold: str | None = None
-    """A number, youden, sensitivity:0.9 or specificity:0.9. A run takes its own rule, on its
-    validation rows, if not given; a table 0.5."""
+    """A number, youden, sensitivity:0.9 or specificity:0.9; a run's own rule, or 0.5, if not given."""
     replicates: int = 1000
     """Bootstrap replicates."""
     seed: int = 0

@@ -20,7 +20,8 @@ class Index:
     Each image is decoded once; what cannot be read stands in rejects.csv beside the index,
     with its reason. The images themselves are neither moved nor copied.
 
-    Example:
+    Examples:
+        medgraft index films --patient-from '(?P<patient>P[0-9]+)_' --out films.parquet
         medgraft index films --table labels.csv --path file --label label --patient patient
     """
 

@@ -13,7 +13,8 @@ import tyro
 class Predict:
     """Predict new files with a finished run, prepared exactly as in training.
 
-    Files that cannot be read are listed beside the predictions, in <out>.rejects.csv.
+    The table has a probability per class and the answer at the run's own threshold. Files that
+    cannot be read stand in another one beside it, such as predictions.rejects.csv.
 
     Example:
         medgraft predict runs/films new/a.dcm new/b.png --out predictions.csv

@@ -16,8 +16,8 @@ from medgraft.train.recipe import Recipe, load_recipe
 class Train:
     """Train on an index, evaluate on patients it never saw, write the report.
 
-    An index without a split is split by patient first. Ctrl-C saves and stops; the same command with
-    --resume goes on. Under torchrun the same command trains with several processes.
+    An index without a split is split by patient first. Ctrl-C saves and stops; a stopped run goes
+    on with --resume. Under torchrun the same command trains with several processes.
 
     Examples:
         medgraft train films.parquet --out runs/films --size 128
