@@ -6,6 +6,7 @@ import errno
 import hashlib
 import json
 import os
+import re
 import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,6 +14,8 @@ from pathlib import Path
 from typing import Any
 
 from medgraft.errors import OutputError, TableError
+
+FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
 @contextmanager
@@ -34,10 +37,26 @@ def replacing(path: str | os.PathLike[str]) -> Iterator[Path]:
             os.fsync(handle.fileno())
         temporary.replace(path)
         _sync_folder(path.parent)
-    except OSError as error:
-        raise _plain(error, path) from error
+    except Exception as error:
+        found = _system_error(error)
+        if found is None:
+            raise
+        raise _plain(found, path) from error
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def _system_error(error: Exception) -> OSError | None:
+    """What the system said; safetensors and polars hide its number in their own errors.
+
+    Examples:
+        >>> _system_error(ValueError("I/O error: No space left on device (os error 28)")).errno
+        28
+    """
+    number = re.search(r"\(os error (\d+)\)", str(error))
+    if number is not None:
+        return OSError(int(number[1]), os.strerror(int(number[1])))
+    return error if isinstance(error, OSError) else None
 
 
 def _sync_folder(folder: Path) -> None:
@@ -51,7 +70,7 @@ def _sync_folder(folder: Path) -> None:
 def _plain(error: OSError, path: Path) -> OSError:
     if isinstance(error, OutputError):
         return error
-    if error.errno == errno.ENOSPC:
+    if error.errno in FULL:
         return OutputError(
             f"the disk must have room for '{path}', but it is full; nothing was replaced."
             " Free some space and run the same command again."

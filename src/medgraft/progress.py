@@ -26,11 +26,11 @@ def track(
     return iter(tqdm(items, total=total, desc=what, unit=unit, **_manner()))
 
 
-def bar(*, total: int, what: str, unit: str = "image", start: int = 0) -> Bar:
-    """A bar that the caller moves; close it when done."""
+def bar(*, total: int, what: str, unit: str = "image", start: int = 0, quiet: bool = False) -> Bar:
+    """A bar that the caller moves, or one that draws nothing; close it when done."""
     from tqdm import tqdm
 
-    moved: Bar = tqdm(total=total, desc=what, unit=unit, initial=start, **_manner())
+    moved: Bar = tqdm(total=total, desc=what, unit=unit, initial=start, disable=quiet, **_manner())
     return moved
 
 

@@ -1,5 +1,6 @@
 """The loop, with objectives of one and of two parts."""
 
+import dataclasses
 import os
 import signal
 
@@ -12,6 +13,7 @@ from medgraft.errors import TrainingError
 from medgraft.train.batches import Batches, Placement
 from medgraft.train.loop import Loop
 from medgraft.train.objective import Group, Loss, Part
+from medgraft.train.stopping import stop_signals
 from tests.train.conftest import quick
 
 
@@ -206,3 +208,106 @@ def test_frozen_groups_do_not_decay():
     before = objective.net[2].weight.clone()
     Loop(objective, batches(), quick(rate=0.1, weight_decay=0.5)).run()
     assert torch.equal(before, objective.net[2].weight)
+
+
+def test_the_last_step_of_an_epoch_weighs_its_fewer_batches_in_full():
+    """Three batches, accumulated by two: the third one moves the weights as if it were alone."""
+
+    class Plain(Regression):
+        def __init__(self):
+            super().__init__()
+            self.net[1] = nn.Identity()
+
+    recipe = quick(epochs=1, optimiser="sgd", rate=0.1, clip=None, schedule="constant")
+    objective = Plain()
+    Loop(objective, batches(size=7), recipe.model_copy(update={"accumulate": 2})).run()
+    slow = Plain()
+    optimiser = torch.optim.SGD(slow.net.parameters(), lr=0.1, momentum=0.9)
+    first, second, third = batches(size=7).epoch(0)
+    for group in ((first, second), (third,)):
+        for batch in group:
+            (slow.loss("net", batch).total / len(batch.targets) / len(group)).backward()
+        for parameter in slow.net.parameters():
+            if parameter.ndim > 1:  # the decay of matrices, as torch's SGD has it
+                parameter.grad += recipe.weight_decay * parameter.detach()
+        optimiser.step()
+        optimiser.zero_grad()
+    for key, value in weights(slow).items():
+        torch.testing.assert_close(weights(objective)[key], value, rtol=1e-5, atol=1e-6)
+
+
+class Images(Regression):
+    """A convolution whose kernels are laid with channels last."""
+
+    def __init__(self, stop_at=None):
+        super().__init__(stop_at)
+        torch.manual_seed(0)
+        body = (nn.Conv2d(1, 4, 3), nn.Conv2d(4, 3, 2), nn.Flatten(), nn.Linear(3, 1))
+        self.net = nn.Sequential(*body).to(memory_format=torch.channels_last)
+        self.parts = {"net": part(self.net)}
+
+
+@pytest.mark.parametrize("optimiser", ["adamw", "sgd"])
+def test_a_run_with_channels_last_resumes_bit_for_bit(optimiser, tmp_path):
+    recipe = quick(epochs=3, optimiser=optimiser, rate=0.05)
+    whole = Images()
+    Loop(whole, batches(), recipe).run()
+    resumed, _ = stopped_and_resumed(Images, recipe, tmp_path, stop_at=6)
+    assert same(weights(whole), weights(resumed))
+
+
+def test_a_score_that_is_not_a_number_is_never_the_best():
+    objective = Regression(scores=[float("nan"), 0.6, float("nan"), 0.5])
+    progress = Loop(objective, batches(), quick(epochs=4)).run()
+    assert progress.best == {"score": 0.6, "epoch": 2}
+
+
+def test_a_run_that_was_killed_after_training_need_not_train_again(tmp_path):
+    recipe = quick(epochs=2, checkpoint_seconds=1000)
+    first = Regression(scores=[0.9, 0.1])
+    Loop(first, batches(), recipe, folder=tmp_path).run()
+    second = Regression()
+    loop = Loop(second, batches(), recipe, folder=tmp_path)
+    assert loop.resume()
+    assert loop.run().best == {"score": 0.9, "epoch": 1}
+    assert second.seen == []
+    assert same(weights(first), weights(second))
+
+
+@pytest.mark.parametrize("world", [1, 2, 3])
+def test_no_process_is_left_with_a_single_image(world):
+    for count in range(2 * world, 40):
+        for size in range(2 * world, 12):
+            given = batches(size=size, world=world, rank=world - 1)
+            given = dataclasses.replace(given, rows=np.arange(count))
+            order = np.array_split(np.arange(count), given.per_epoch)
+            assert all(len(chosen[world - 1 :: world]) >= 2 for chosen in order)
+
+
+def test_too_few_images_for_all_processes_are_refused():
+    with pytest.raises(TrainingError, match="there are 20 training images, --batch-size 5 and 3"):
+        batches(world=3)
+
+
+class TestStopping:
+    def test_a_ctrl_c_that_is_passed_on_counts_once(self):
+        """Under torchrun every process hears Ctrl-C, and then hears of it from torchrun."""
+        with stop_signals() as stop:
+            os.kill(os.getpid(), signal.SIGINT)
+            os.kill(os.getpid(), signal.SIGINT)
+            assert stop.asked
+
+    def test_a_second_ctrl_c_stops_at_once(self, monkeypatch):
+        monkeypatch.setattr("medgraft.train.stopping.AGAIN_SECONDS", 0.0)
+        with stop_signals() as stop:
+            os.kill(os.getpid(), signal.SIGTERM)
+            os.kill(os.getpid(), signal.SIGTERM)  # what a scheduler repeats is still a request
+            assert stop.asked
+            with pytest.raises(KeyboardInterrupt):
+                os.kill(os.getpid(), signal.SIGINT)
+
+    def test_signals_mean_what_they_meant_before(self):
+        before = signal.getsignal(signal.SIGTERM)
+        with stop_signals():
+            assert signal.getsignal(signal.SIGTERM) is not before
+        assert signal.getsignal(signal.SIGTERM) is before

@@ -11,7 +11,10 @@ import torch
 from torch import Tensor
 
 from medgraft.augment import Augmenter
+from medgraft.errors import TrainingError
 from medgraft.seeds import derive, generator
+
+LEAST = 2  # images of a batch in one process: batch normalisation needs two
 
 
 class Images(Protocol):
@@ -33,13 +36,11 @@ class Batch:
         images: Float, shape (B, C, *S), in [0, 1], augmented, not yet normalised.
         targets: Float, shape (B, K); NaN where a label is blank or uncertain.
         step: Counts batches over the whole run, from 0: names the random choices made for it.
-        share: This process's part of the whole batch, in (0, 1].
     """
 
     images: Tensor
     targets: Tensor
     step: int
-    share: float = 1.0
 
 
 @dataclass(frozen=True)
@@ -82,6 +83,9 @@ class Batches:
         placement: Where tensors go.
         rank: Number of this process.
         world: Number of processes; each takes every world-th image of a batch.
+
+    Raises:
+        TrainingError: If a process would have a batch of one image.
     """
 
     store: Images
@@ -94,16 +98,25 @@ class Batches:
     rank: int = 0
     world: int = 1
 
+    def __post_init__(self) -> None:
+        least = LEAST * self.world
+        if min(self.size, len(self.rows)) < least:
+            raise TrainingError(
+                f"every process must have at least {LEAST} images of a batch, but there are"
+                f" {len(self.rows)} training images, --batch-size {self.size} and {self.world}"
+                " processes. Start fewer processes, or make batches larger."
+            )
+
     @property
     def per_epoch(self) -> int:
         """Number of batches in an epoch."""
-        return max(1, round(len(self.rows) / self.size))
+        return min(round(len(self.rows) / self.size), len(self.rows) // (LEAST * self.world)) or 1
 
     def epoch(self, number: int, *, start: int = 0) -> Iterator[Batch]:
         """Batches of one epoch, from batch `start` on.
 
         The images are dealt into `per_epoch` batches whose sizes differ by at most one: no
-        image is left out, and no batch is too small for batch normalisation.
+        image is left out, and no process has a batch too small for batch normalisation.
         """
         order = generator(self.seed, "order", number).permutation(len(self.rows))
         for place, chosen in enumerate(np.array_split(order, self.per_epoch)):
@@ -119,4 +132,4 @@ class Batches:
             seed = derive(self.seed, "augment", epoch)
             draw = self.augmenter.draw(len(mine), images.shape[2:], seed, samples=mine)
             images, targets = self.augmenter.apply(images, draw), draw.mix(targets)
-        return Batch(images, targets, step, len(mine) / len(chosen))
+        return Batch(images, targets, step)

@@ -80,6 +80,7 @@ class Loop:
         }
         self.best: dict[str, Tensor] = {}
         self._schedule = schedules.get(self.recipe.schedule)
+        self._total = self.recipe.epochs * self.batches.per_epoch
         self._saved = time.monotonic()
         self._stop = Stop()
 
@@ -92,16 +93,24 @@ class Loop:
         """
         for part in self.objective.parts.values():
             self.processes.copy_from_first(part.module)
-        total = self.recipe.epochs * self.batches.per_epoch
-        shown = bar(total=total, what="train", unit="step", start=self.progress.step)
+        shown = self._bar()
         try:
             with stop_signals() as self._stop:
-                while self.progress.step < total and not self._out_of_patience():
+                while not self._ended():
                     self._epoch(shown)
         finally:
             shown.close()
         self._take_best()
         return self.progress
+
+    def _bar(self) -> Bar:
+        return bar(
+            total=self._total,
+            what="train",
+            unit="step",
+            start=self.progress.step,
+            quiet=not self.processes.first,
+        )
 
     def _epoch(self, shown: Bar) -> None:
         number, start = divmod(self.progress.step, self.batches.per_epoch)
@@ -122,8 +131,7 @@ class Loop:
             part.module.train()
 
     def _step(self, batch: Batch) -> Row:
-        total = self.recipe.epochs * self.batches.per_epoch
-        point = self._schedule(batch.step / max(1, total - 1))
+        point = self._schedule(batch.step / max(1, self._total - 1))
         torch.manual_seed(derive(self.recipe.seed, "step", batch.step, self.processes.rank))
         rates: Row = {}
         for name, part in self.objective.parts.items():
@@ -152,8 +160,14 @@ class Loop:
             key = term if len(self.objective.parts) == 1 else f"{term}_{name}"
             sums[key] = sums.get(key, 0.0) + mean
         if count:
-            learning = _learning(part)
-            (loss.total / (count * self.recipe.accumulate)).backward(inputs=learning)  # type: ignore[no-untyped-call]
+            share = loss.total / (count * self._accumulated(batch))
+            share.backward(inputs=_learning(part))  # type: ignore[no-untyped-call]
+
+    def _accumulated(self, batch: Batch) -> int:
+        """Batches in the optimiser's step that `batch` belongs to: fewer at the end of an epoch."""
+        place = batch.step % self.batches.per_epoch
+        first = place - place % self.recipe.accumulate
+        return min(self.recipe.accumulate, self.batches.per_epoch - first)
 
     def _is_step(self, batch: Batch) -> bool:
         place = batch.step % self.batches.per_epoch + 1
@@ -198,8 +212,8 @@ class Loop:
             self.on_epoch(self.progress.history)
 
     def _keep_best(self, number: int, score: float | None) -> None:
-        if score is None or score <= self.progress.best.get("score", -math.inf):
-            return
+        if score is None or not score > self.progress.best.get("score", -math.inf):
+            return  # a score that is not a number is never the best
         self.progress.best = {"score": score, "epoch": number + 1}
         self.best = {name: tensor.detach().clone() for name, tensor in self._weights().items()}
 
@@ -210,7 +224,9 @@ class Loop:
                 part.module.load_state_dict(mine)
             part.module.eval()
 
-    def _out_of_patience(self) -> bool:
+    def _ended(self) -> bool:
+        if self.progress.step == self._total:
+            return True
         patience, best = self.recipe.patience, self.progress.best
         if patience is None or not best or self.progress.step % self.batches.per_epoch:
             return False
@@ -231,7 +247,8 @@ class Loop:
             return  # gradients are on the way, and they are not saved
         device = self.batches.placement.device
         stop = self.processes.sum(float(self._stop.asked), device) > 0
-        if stop or time.monotonic() - self._saved >= self.recipe.checkpoint_seconds:
+        due = time.monotonic() - self._saved >= self.recipe.checkpoint_seconds
+        if stop or due or self._ended():  # what comes after training can be killed too
             self._save()
         if stop:
             raise KeyboardInterrupt

@@ -72,13 +72,18 @@ def restore_state(optimiser: Optimizer, part: Part, tensors: dict[str, Tensor]) 
     for key, value in tensors.items():
         name, _, what = key.rpartition("/")
         parameter = names[name]
-        # Adam's count of steps lives on the host; all else lives where the parameter does
-        device = value.device if what == "step" and not _on_device(optimiser) else parameter.device
-        optimiser.state[parameter][what] = value.to(device).clone()
+        optimiser.state[parameter][what] = _laid_like(parameter, value)
 
 
-def _on_device(optimiser: Optimizer) -> bool:
-    return bool(optimiser.defaults.get("fused") or optimiser.defaults.get("capturable"))
+def _laid_like(parameter: Tensor, value: Tensor) -> Tensor:
+    """A copy of a state where its parameter lives, in the same order in memory.
+
+    The fused optimisers go through memory and not through indices: beside a channels-last
+    kernel a contiguous state would be a permuted one, without a word.
+    """
+    if value.shape != parameter.shape:  # a count of steps
+        return value.to(parameter.device).clone()
+    return torch.empty_like(parameter, dtype=value.dtype).copy_(value)
 
 
 def _names(part: Part) -> dict[str, torch.nn.Parameter]:

@@ -63,6 +63,8 @@ class Processes:
         if self.world == 1:
             return
         chosen = list(tensors)
+        if not chosen:  # a batch without a label moves nothing
+            return
         flat = torch.cat([tensor.flatten() for tensor in chosen])
         torch.distributed.all_reduce(flat)
         parts = torch.split(flat, [tensor.numel() for tensor in chosen])

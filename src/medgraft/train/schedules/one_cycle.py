@@ -16,8 +16,8 @@ def one_cycle(position: float) -> Point:
     Source: Smith 2018, arXiv:1803.09820, with the constants of fastai 2.
 
     Examples:
-        >>> one_cycle(0.0).rate, one_cycle(0.25).rate, one_cycle(1.0).rate
-        (0.04, 1.0, 1e-05)
+        >>> [round(one_cycle(position).rate, 6) for position in (0, 0.25, 1)]
+        [0.04, 1.0, 1e-05]
         >>> one_cycle(0.25).momentum
         0.85
     """
