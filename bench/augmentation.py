@@ -25,7 +25,9 @@ TEXT = (
     " randomness is a loop over the images; its time with one draw for the whole batch stands beside"
     " it, although that is less than was asked for. kornia draws per sample. Both fuse rotation, zoom and"
     " translation themselves (RandomAffine). kornia has no brightness or contrast in 3-D: there, geometry"
-    " alone is compared; torchvision has none of it."
+    " alone is compared; torchvision has none of it. A result of 64 x 3 x 224 x 224 is 38 MB, which malloc"
+    " takes from the system afresh every time: on a machine with slow page faults that is most of the"
+    " time of both sides."
 )
 
 
@@ -35,6 +37,7 @@ def measure() -> Table:
     rows = []
     for title, images, repeats in (
         ("64 x 1 x 64 x 64", torch.rand(64, 1, 64, 64), 41),
+        ("32 x 3 x 224 x 224", torch.rand(32, 3, 224, 224), 11),
         ("64 x 3 x 224 x 224", torch.rand(64, 3, 224, 224), 9),
         ("8 x 1 x 48 x 48 x 48", torch.rand(8, 1, 48, 48, 48), 11),
     ):

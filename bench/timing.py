@@ -96,6 +96,8 @@ class Table:
 
     def markdown(self, name: str) -> str:
         """The table with the command, the date and the machine that made it."""
+        alone = CLOCK.name == "wall"
+        flag, clock = ("", "wall time") if alone else (" --cpu", "processor time of all threads and processes")
         lines = [
             f"## {self.title}",
             "",
@@ -105,8 +107,8 @@ class Table:
             "|" + " --- |" * len(self.header),
             *("| " + " | ".join(row) + " |" for row in self.rows),
             "",
-            f"`.venv-bench/bin/python -m bench {name}`, {datetime.now(UTC):%Y-%m-%d}, {machine()},"
-            f" load {os.getloadavg()[0]:.1f}, {CLOCK.name} time, medians,"
+            f"`.venv-bench/bin/python -m bench {name}{flag}`, {datetime.now(UTC):%Y-%m-%d}, {machine()},"
+            f" load {os.getloadavg()[0]:.1f}, {clock}, medians,"
             f" {', '.join(map(versioned, ('python', *self.packages)))}.",
             "",
         ]

@@ -8,7 +8,7 @@ import torch
 from bench.learner import BATCH, WAYS, InMemory, bare, medgraft
 from bench.timing import Table, in_turn, ratio
 
-COUNT, SIDE = 1024, 64
+COUNT, SIDE = 512, 64
 
 
 def measure() -> Table:
