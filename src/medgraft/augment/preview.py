@@ -18,6 +18,7 @@ from medgraft.seeds import derive
 
 Picture = npt.NDArray[np.float32]
 CELL_INCHES = 2.2
+LINE_INCHES = 0.14  # of a caption
 
 
 @dataclass(frozen=True)
@@ -96,13 +97,16 @@ def save_sheet(sheet: Sequence[Sequence[Cell]], path: str | Path) -> None:
     from matplotlib.figure import Figure
 
     width = CELL_INCHES * np.clip(sheet[0][0].picture.shape[1] / sheet[0][0].picture.shape[0], 1, 3)
-    letters = int(width * 17)
-    figure = Figure((width * len(sheet[0]), (CELL_INCHES + 0.5) * len(sheet)), layout="constrained")
-    axes = figure.subplots(len(sheet), len(sheet[0]), squeeze=False)
-    for row, cells in zip(axes, sheet, strict=True):
-        for axis, cell in zip(row, cells, strict=True):
+    captions = [[textwrap.fill(cell.caption, int(width * 17)) for cell in row] for row in sheet]
+    lines = [max(caption.count("\n") + 1 for caption in row) for row in captions]
+    heights = [CELL_INCHES + LINE_INCHES * (count + 0.5) for count in lines]
+    figure = Figure((width * len(sheet[0]), sum(heights)), layout="constrained")
+    axes = figure.subplots(len(sheet), len(sheet[0]), squeeze=False, height_ratios=heights)
+    for row, cells, words in zip(axes, sheet, captions, strict=True):
+        for axis, cell, caption in zip(row, cells, words, strict=True):
             axis.imshow(cell.picture, cmap="gray", vmin=0, vmax=1, interpolation="nearest")
-            axis.set_title(textwrap.fill(cell.caption, letters), fontsize=7)
+            axis.set_title(caption, fontsize=7)
+            axis.set_anchor("S")  # what is left over goes to the caption
             axis.set_axis_off()
     kind = Path(path).suffix.lstrip(".").lower() or "png"
     with replacing(path) as temporary, mpl.rc_context({"svg.hashsalt": "medgraft"}):
