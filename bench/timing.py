@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
 
 
 @dataclass(frozen=True)
@@ -97,7 +98,11 @@ class Table:
     def markdown(self, name: str) -> str:
         """The table with the command, the date and the machine that made it."""
         alone = CLOCK.name == "wall"
-        flag, clock = ("", "wall time") if alone else (" --cpu", "processor time of all threads and processes")
+        flag, clock = (
+            ("", "wall time")
+            if alone
+            else (" --cpu", "processor time of all threads and processes")
+        )
         lines = [
             f"## {self.title}",
             "",
@@ -117,9 +122,14 @@ class Table:
 
 def machine() -> str:
     """Processor and cores that this process may use."""
-    from medgraft.train.hardware import processor, usable_cores
-
-    return f"{processor()}, {usable_cores()} cores"
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+    except OSError:
+        lines = []
+    names = (line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
+    allowed = getattr(os, "sched_getaffinity", None)
+    cores = len(allowed(0)) if allowed else os.cpu_count()
+    return f"{next(names, platform.machine())}, {cores} cores"
 
 
 def versioned(package: str) -> str:
