@@ -6,7 +6,6 @@ import difflib
 import importlib
 import pkgutil
 from collections.abc import Iterable
-from importlib.metadata import entry_points
 from typing import Generic, TypeVar
 
 from medgraft.errors import NameTakenError, UnknownNameError
@@ -56,6 +55,8 @@ class Registry(Generic[Part]):
         for module in pkgutil.iter_modules(folder.__path__):
             if not module.name.startswith("_"):
                 importlib.import_module(f"{self.package}.{module.name}")
+        from importlib.metadata import entry_points  # slow, and --help needs no family
+
         for plugin in entry_points(group=self.package):
             plugin.load()
         self._complete = True  # last, so that a module that fails to import fails every time
