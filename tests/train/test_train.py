@@ -1,11 +1,6 @@
 """The main job: what a run folder holds, what it refuses, and how it goes on."""
 
 import json
-import os
-import signal
-import subprocess
-import sys
-import time
 
 import numpy as np
 import polars as pl
@@ -16,11 +11,10 @@ from safetensors.torch import load_file
 from medgraft.errors import LeakageError, OutputError, TableError, TrainingError
 from medgraft.evaluate import auroc
 from medgraft.index import Index
-from medgraft.runs import RunFolder
 from medgraft.train.predict import predict_files
 from medgraft.train.recipe import load_recipe
 from medgraft.train.train import train
-from tests.train.conftest import QUICK, make_spots, quick
+from tests.train.conftest import make_spots, quick
 
 
 def run(index, out, **changes):
@@ -141,7 +135,7 @@ def test_a_few_labels_of_each_class_can_be_asked_for(spots, tmp_path):
     folder = run(spots, tmp_path / "few", labels_per_class=5, epochs=1)
     classes = json.loads(folder.record.read_text())["data"]["splits"]["train"]["classes"]
     assert classes == {"left": 5, "right": 5}
-    with pytest.raises(TableError, match=r"got 15; class number 0 has 14"):
+    with pytest.raises(TableError, match=r"got 15; 'left' has 14"):
         run(spots, tmp_path / "many", labels_per_class=15)
 
 
@@ -219,82 +213,3 @@ def test_independent_labels_with_blanks_are_learnt(spots, tmp_path):
     assert found["left_out"]["left"]["blank"] == 3
     probability = pl.read_parquet(folder.predictions).select("p_left", "p_unsure").to_numpy()
     assert ((probability > 0) & (probability < 1)).all()
-
-
-COMMAND = [sys.executable, "-m", "medgraft.cli", "train"]
-
-
-def flags(**changes):
-    settings = {**QUICK, "augment": "films", **changes}
-    return [part for k, v in settings.items() for part in (f"--{k.replace('_', '-')}", str(v))]
-
-
-@pytest.mark.slow
-def test_a_run_killed_twice_ends_in_the_same_weights_bit_for_bit(spots, tmp_path):
-    settings = {"epochs": 12, "checkpoint_seconds": 0, "after": "layer1"}
-    whole = run(spots, tmp_path / "whole", **settings)
-    out = tmp_path / "killed"
-    command = [*COMMAND, str(spots), "--out", str(out), *flags(**settings)]
-    for signal_number, resume in ((signal.SIGKILL, []), (signal.SIGINT, ["--resume"])):
-        process = subprocess.Popen([*command, *resume], stderr=subprocess.DEVNULL)
-        before = _newest(out)
-        deadline = time.monotonic() + 60
-        while _newest(out) in (None, before) and time.monotonic() < deadline:
-            time.sleep(0.02)
-        process.send_signal(signal_number)
-        assert process.wait(60) in (-9, 130)
-    assert json.loads(RunFolder(out).record.read_text())["status"] == "stopped"
-    done = subprocess.run([*COMMAND, str(spots), "--out", str(out), "--resume"], check=False)
-    assert done.returncode == 0
-    one, two = load_file(whole.weights), load_file(RunFolder(out).weights)
-    assert all(torch.equal(one[k], two[k]) for k in one)
-    assert json.loads(RunFolder(out).record.read_text())["resumed"] == 2
-
-
-def _newest(out):
-    found = sorted((out / "checkpoint").glob("step-*.safetensors"))
-    return found[-1].name if found else None
-
-
-def test_a_resumed_run_must_keep_its_recipe(spots, tmp_path):
-    out = tmp_path / "run"
-    run(spots, out, epochs=1)
-    os.remove(out / "weights.safetensors")  # as if it had been stopped before the end
-    with pytest.raises(TrainingError, match="these differ: epochs"):
-        train(spots, out, quick(epochs=2), command=[], resume=True)
-    with pytest.raises(OutputError, match="holds none"):
-        train(spots, tmp_path / "none", quick(), command=[], resume=True)
-
-
-@pytest.mark.slow
-def test_two_processes_find_the_gradients_of_one(tmp_path):
-    """Under torchrun the weights after training equal those of a single process."""
-    script = tmp_path / "pair.py"
-    script.write_text(
-        "import sys, torch\n"
-        "from safetensors.torch import save_file\n"
-        "from medgraft.train.loop import Loop\n"
-        "from medgraft.train.processes import Processes\n"
-        "from tests.train.conftest import quick\n"
-        "from tests.train.test_loop import Regression, batches, weights\n"
-        "processes = Processes.join()\n"
-        "objective = Regression()\n"
-        "objective.net[1] = torch.nn.Identity()\n"
-        "given = batches(rank=processes.rank, world=processes.world)\n"
-        "Loop(objective, given, quick(epochs=3, rate=0.05), processes=processes).run()\n"
-        "if processes.first:\n"
-        "    save_file(weights(objective), sys.argv[1])\n"
-        "processes.leave()\n"
-    )
-    environment = {**os.environ, "PYTHONPATH": os.getcwd(), "OMP_NUM_THREADS": "1"}
-    for count, out in (("1", "one"), ("2", "two")):
-        command = [sys.executable, "-m", "torch.distributed.run", "--standalone"]
-        subprocess.run(
-            [*command, "--nproc-per-node", count, str(script), str(tmp_path / out)],
-            check=True,
-            env=environment,
-            capture_output=True,
-        )
-    one, two = load_file(tmp_path / "one"), load_file(tmp_path / "two")
-    for key, value in one.items():
-        torch.testing.assert_close(two[key], value, rtol=1e-5, atol=1e-6)

@@ -54,9 +54,11 @@ class Demo:
         from medgraft.index.split import split
         from medgraft.index.summary import table
         from medgraft.report import write_report
-        from medgraft.train.recipe import Recipe
+        from medgraft.train.recipe import check_recipe
         from medgraft.train.train import train
 
+        settings = {"size": self.size, "epochs": self.epochs, "seed": self.seed}
+        recipe = check_recipe(settings, where="the flags")
         new_folder(self.out)
         built = build(self.data or self._phantoms(), asked=self._asked())
         print(f"layout {built.layout}: {built.why}")
@@ -64,8 +66,8 @@ class Demo:
         path = self.out / "index.parquet"
         index.save(path)
         print(table(index))
-        recipe = Recipe(size=self.size, epochs=self.epochs, seed=self.seed)
         run = train(path, self.out / "run", recipe, command=["medgraft", *sys.argv[1:]])
+        assert run is not None  # there is one process
         page = write_report(run.path)
         show(read_json(run.evaluation))
         print(f"\nreport: {page.absolute()}")

@@ -34,7 +34,7 @@ class Predict:
     def run(self) -> None:
         """Predict and write the table."""
         from medgraft.errors import ArgumentError, OutputError, TableError
-        from medgraft.files import replacing
+        from medgraft.files import replacing, write_text
         from medgraft.runs import RunFolder
         from medgraft.train.predict import predict_files
 
@@ -53,10 +53,10 @@ class Predict:
             else:
                 found.table.write_parquet(temporary)
         print(f"{len(found.table)} predictions: {self.out}")
+        rejects = self.out.with_name(f"{self.out.stem}.rejects.csv")
+        rejects.unlink(missing_ok=True)  # of an earlier table that this one replaces
         if len(found.rejects):
-            rejects = self.out.with_name(f"{self.out.stem}.rejects.csv")
-            with replacing(rejects) as temporary:
-                found.rejects.write_csv(temporary)
+            write_text(rejects, found.rejects.write_csv())
             for row in found.rejects.head(5).iter_rows(named=True):
                 print(f"not read: {row['path']}: {row['reason']}")
             print(f"{len(found.rejects)} files could not be read: {rejects}")

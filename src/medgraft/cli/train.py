@@ -49,8 +49,8 @@ class Train:
             command=["medgraft", *sys.argv[1:]],
             resume=self.resume,
         )
-        if not run.evaluation.is_file():
-            return  # another process than the first
+        if run is None:
+            return  # the first process reports
         page = write_report(run.path)
         show(read_json(run.evaluation))
         print(f"\nreport: {page}")

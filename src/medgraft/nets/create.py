@@ -5,10 +5,24 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+import torch
+
 from medgraft.errors import ArgumentError
 from medgraft.nets.backbones import find
 from medgraft.nets.network import Backbone, Network, cut, linear_head
 from medgraft.nets.weights import Fit, WeightFile, load_into, open_weights
+
+
+def check_names(name: str, *, after: str | None = None, freeze_through: str | None = None) -> None:
+    """Check the names of a backbone and its stages, without memory or arithmetic.
+
+    Raises:
+        UnknownNameError: If there is no such backbone or stage; the near names are offered.
+        ArgumentError: If a network of timm is not a chain of stages.
+    """
+    with torch.device("meta"):
+        network = create(name, in_channels=3, classes=2, after=after).network
+    network.freeze_through(freeze_through)
 
 
 @dataclass(frozen=True)
@@ -65,13 +79,19 @@ def create(
     file = None if weights in (None, "none") else open_weights(str(weights), backbone=name)
     options = {**(file.options if file else {}), **(options or {})}
     built = architecture.build(in_channels, **options)
-    backbone = Backbone(
-        name,
-        built.stages,
-        in_channels=in_channels,
-        dims=architecture.dims,
-        source_names=built.source_names,
-    )
+    try:
+        backbone = Backbone(
+            name,
+            built.stages,
+            in_channels=in_channels,
+            dims=architecture.dims,
+            source_names=built.source_names,
+        )
+    except (AssertionError, RuntimeError, ValueError) as error:
+        raise ArgumentError(
+            f"a network must take images of any size, stage after stage, but {name!r} does not"
+            f" ({str(error).splitlines()[0]}). Choose another backbone."
+        ) from error
     if after is not None:
         backbone = cut(backbone, after)
     network = Network(backbone, linear_head(backbone.out_channels, classes))

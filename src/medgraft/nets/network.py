@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping
 
 import torch
@@ -88,11 +89,12 @@ def _measure(
     strides: dict[str, int | None] = {}
     with torch.no_grad():
         for name, stage in stages.items():
-            tensors = {key: t.to("meta") for key, t in stage.state_dict(keep_vars=True).items()}
+            held = (*stage.named_parameters(), *stage.named_buffers())
+            tensors = {key: tensor.to("meta") for key, tensor in held}
             x = torch.func.functional_call(stage, tensors, (x,))
             channels[name] = x.shape[1]
             # valid padding makes 256 / 62 of what is a stride of four
-            exponent = round(float(torch.log2(torch.tensor(side / x.shape[2]))))
+            exponent = round(math.log2(side / x.shape[2]))
             strides[name] = None if x.shape[2] == 1 else 2**exponent
     return channels, strides
 
@@ -121,6 +123,11 @@ class Network(nn.Module):
         return maps.flatten(2).mean(dim=2)
 
     @property
+    def classes(self) -> int:
+        """Number of logits."""
+        return int(list(self.head.parameters())[-1].shape[0])
+
+    @property
     def frozen_through(self) -> str | None:
         """The last frozen stage, or None."""
         return self.backbone.names[self._frozen - 1] if self._frozen else None
@@ -144,14 +151,18 @@ class Network(nn.Module):
         return self
 
     def truncate_after(self, stage: str, *, classes: int) -> Network:
-        """A smaller network: the stages up to `stage`, their weights kept, and a new head.
+        """A smaller network: the stages up to `stage`, shared with this one, and a new head.
+
+        Stages that are frozen here are frozen there.
 
         Raises:
             UnknownNameError: If there is no such stage.
         """
-        return Network(
-            cut(self.backbone, stage), linear_head(self.backbone.channels[stage], classes)
-        )
+        backbone = cut(self.backbone, stage)
+        smaller = Network(backbone, linear_head(backbone.out_channels, classes))
+        frozen = backbone.names[: self._frozen]
+        smaller.freeze_through(frozen[-1] if frozen else None)
+        return smaller
 
     def parameter_groups(self) -> Iterator[tuple[str, list[nn.Parameter]]]:
         """Parameters by stage, in order, and last those of the head; frozen ones too."""

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from medgraft.errors import TableError
+from medgraft.errors import ReadError, TableError
 from medgraft.index import Index
 from medgraft.index.split import check_split, split
 from medgraft.index.target import Target
@@ -21,7 +21,7 @@ from medgraft.seeds import generator
 from medgraft.train.recipe import Recipe
 from medgraft.train.supervised import Normalisation, Rows
 
-CHUNK = 512  # images at a time, when statistics are taken
+PORTION = 2**22  # stored bytes at a time, when statistics are taken
 
 
 @dataclass(frozen=True)
@@ -54,7 +54,7 @@ class Data:
 
     def places(self, split: str) -> np.ndarray:
         """Rows of the index that belong to one part."""
-        return np.flatnonzero((self.index.frame["split"] == split).fill_null(value=False))
+        return np.flatnonzero(_in_part(self.index, split))
 
     def summary(self) -> dict[str, Any]:
         """Counts for the record."""
@@ -79,8 +79,17 @@ class Data:
         }
 
 
-def load_data(index_path: Path, recipe: Recipe, cache: Path) -> Data:
+def load_data(
+    index_path: Path, recipe: Recipe, cache: Path, *, memory_bytes: int | None = None
+) -> Data:
     """Read an index, see to its split, and prepare its images.
+
+    Args:
+        index_path: Written by `medgraft index`.
+        recipe: Says how to prepare, what to split off and how many labels to use.
+        cache: Folder of all stores.
+        memory_bytes: Keep the images in memory if they are no larger; None takes half of the
+            memory that is free.
 
     Raises:
         TableError: If the index is not usable: no labels, one class, an empty part.
@@ -98,13 +107,13 @@ def load_data(index_path: Path, recipe: Recipe, cache: Path) -> Data:
         recipe.steps or default_steps(recipe.size, _channels(index, recipe), recipe.window)
     )
     index = _few_labels(index, target, recipe)
-    store = Store.open(index, steps, cache=cache)
+    _check_parts(index, target)  # before hours of decoding
+    store = Store.open(index, steps, cache=cache, memory_bytes=memory_bytes)
     usable = store.rows >= 0
     kept = index.with_frame(index.frame.filter(pl.Series(usable)))
+    _check_parts(kept, target)
     rejects = pl.concat([index.rejects, store.rejects])
-    data = Data(kept, target, store, store.rows[usable], rejects, steps, tuple(notes))
-    _check_parts(data)
-    return data
+    return Data(kept, target, store, store.rows[usable], rejects, steps, (*notes, *store.notes))
 
 
 def _channels(index: Index, recipe: Recipe) -> int:
@@ -113,14 +122,19 @@ def _channels(index: Index, recipe: Recipe) -> int:
     shapes = index.frame["shape"].drop_nulls()
     if len(shapes):
         return 3 if (shapes.list.first() >= 3).any() else 1
-    return 3 if read(index.file(index.frame["path"][0])).channels >= 3 else 1
+    for path in index.frame["path"]:  # indexed with --no-decode: the first that can be read
+        try:
+            return 3 if read(index.file(path)).channels >= 3 else 1
+        except ReadError:
+            continue
+    return 1  # the store will say why none can be read
 
 
 def _few_labels(index: Index, target: Target, recipe: Recipe) -> Index:
     """The training part cut down to so many images of each class, drawn by the seed."""
     if recipe.labels_per_class is None:
         return index
-    truth = target.matrix(index.frame)
+    truth, names = target.matrix(index.frame), target.names
     if target.kind == "independent":
         if len(target.names) > 1:
             raise TableError(
@@ -128,23 +142,29 @@ def _few_labels(index: Index, target: Target, recipe: Recipe) -> Index:
                 f" {len(target.names)} labels: {', '.join(target.names)}."
             )
         truth = np.hstack([1 - truth, truth])
-    training = (index.frame["split"] == "train").fill_null(value=False).to_numpy()
+        names = (f"{names[0]} = 0", f"{names[0]} = 1")
+    training = _in_part(index, "train")
     kept = ~training
     for place, column in enumerate(truth.T):
         candidates = np.flatnonzero(training & (column == 1))
         if len(candidates) < recipe.labels_per_class:
             raise TableError(
                 f"labels_per_class must be at most the training images of every class, got"
-                f" {recipe.labels_per_class}; class number {place} has {len(candidates)}."
+                f" {recipe.labels_per_class}; {names[place]!r} has {len(candidates)}."
             )
         draw = generator(recipe.seed, "labels", place)
         kept[draw.choice(candidates, recipe.labels_per_class, replace=False)] = True
     return index.with_frame(index.frame.filter(pl.Series(kept)))
 
 
-def _check_parts(data: Data) -> None:
+def _in_part(index: Index, split: str) -> np.ndarray:
+    return (index.frame["split"] == split).fill_null(value=False).to_numpy()
+
+
+def _check_parts(index: Index, target: Target) -> None:
+    truths = target.matrix(index.frame)
     for part in ("train", "test"):
-        truth = data.target.matrix(data.index.frame[data.places(part)])
+        truth = truths[_in_part(index, part)]
         if not len(truth):
             raise TableError(
                 f"the index must have images in its {part} part, and none could be used."
@@ -158,16 +178,20 @@ def _check_parts(data: Data) -> None:
 
 
 def statistics(rows: Rows) -> Normalisation:
-    """Mean and standard deviation per channel over the training images."""
-    total, squares, count = 0.0, 0.0, 0
-    for start in range(0, len(rows.rows), CHUNK):
-        images = rows.store.gather(rows.rows[start : start + CHUNK]).astype(np.float64)
-        images = images.reshape(*images.shape[:2], -1) / rows.store.scale
-        total = total + images.sum(axis=(0, 2))
-        squares = squares + (images**2).sum(axis=(0, 2))
-        count += images.shape[0] * images.shape[2]
-    mean = np.asarray(total) / count
-    std = np.sqrt(np.maximum(np.asarray(squares) / count - mean**2, 1e-12))
+    """Mean and standard deviation per channel over the training images, from their histogram."""
+    store = rows.store
+    first = store.gather(rows.rows[:1])
+    portion = max(1, PORTION // first.nbytes)
+    counts = np.zeros((first.shape[1], store.scale + 1), dtype=np.int64)
+    for start in range(0, len(rows.rows), portion):
+        images = store.gather(rows.rows[start : start + portion])
+        for channel, count in enumerate(counts):
+            count += np.bincount(images[:, channel].ravel(), minlength=len(count))
+    share = counts / counts.sum(axis=1, keepdims=True)
+    levels = np.arange(store.scale + 1) / store.scale
+    mean = share @ levels
+    variance = (share * (levels - mean[:, None]) ** 2).sum(axis=1)
+    std = np.sqrt(np.maximum(variance, 1e-12))
     return Normalisation(
         tuple(mean.round(6).tolist()), tuple(std.round(6).tolist()), "the training images"
     )
@@ -176,7 +200,8 @@ def statistics(rows: Rows) -> Normalisation:
 def class_weights(targets: np.ndarray, *, kind: str, balanced: bool) -> np.ndarray:
     """Weights of the classes in the loss, shape (K,).
 
-    Exclusive classes: inverse frequency, scaled so that the mean over images is one.
+    Exclusive classes: inverse frequency, scaled so that the mean over images of a known
+    class is one.
     Independent labels: negatives per positive, the factor on the positives.
     """
     if not balanced:
@@ -184,4 +209,5 @@ def class_weights(targets: np.ndarray, *, kind: str, balanced: bool) -> np.ndarr
     positives = np.maximum((targets == 1).sum(axis=0), 1)
     if kind == "independent":
         return np.asarray((targets == 0).sum(axis=0) / positives, dtype=np.float32)
-    return np.asarray(len(targets) / (targets.shape[1] * positives), dtype=np.float32)
+    known = (~np.isnan(targets).any(axis=1)).sum()
+    return np.asarray(known / (targets.shape[1] * positives), dtype=np.float32)

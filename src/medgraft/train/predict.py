@@ -9,18 +9,17 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from medgraft.errors import ReadError, ShapeError
+from medgraft.errors import TableError
 from medgraft.files import read_json
 from medgraft.nets import create
-from medgraft.prepare import load, pipeline
-from medgraft.progress import track
+from medgraft.pool import Reply, spread
 from medgraft.runs import RunFolder
 from medgraft.train.batches import Placement
 from medgraft.train.hardware import find_device
 from medgraft.train.supervised import Normalisation, Predictor
 
 BATCH = 64
-SCALE = 255
+FEW = 16  # files for which starting other processes does not pay
 
 
 @dataclass(frozen=True)
@@ -55,6 +54,11 @@ def load_predictor(run: RunFolder, device: str = "auto") -> tuple[Predictor, dic
         TableError: If the run is not finished.
         WeightsError: If its weights are damaged.
     """
+    if not run.weights_record.is_file():
+        raise TableError(
+            f"'{run.path}' must be a finished run, and is not."
+            f" Finish it with `medgraft train INDEX --out {run.path} --resume`."
+        )
     record = read_json(run.weights_record)
     place = find_device(device)
     made = create(
@@ -78,55 +82,73 @@ def predict_files(run: RunFolder, files: list[Path], *, device: str = "auto") ->
     Values are rounded to the bits of the store, as they were for training.
     """
     predictor, record = load_predictor(run, device)
-    steps = pipeline(record["steps"])
     shape = (record["channels"], *record["input_size"])
-    scale = record["scale"]
-    rows: list[dict[str, Any]] = []
-    rejects: list[dict[str, str]] = []
-    pending: list[tuple[Path, np.ndarray]] = []
-    for file in track(files, what="predict"):
-        try:
-            image = load(file, steps)
-            if image.shape != shape:
-                raise ShapeError(f"prepared images must have shape {shape}, got {image.shape}")
-        except ReadError as error:
-            rejects.append({"path": str(file), "reason": error.reason, "remedy": error.remedy})
-            continue
-        except ShapeError as error:
-            rejects.append({"path": str(file), "reason": str(error), "remedy": "Leave it out."})
-            continue
-        pending.append((file, image))
-        if len(pending) == BATCH:
-            rows += _predict(pending, predictor, record, scale)
-            pending = []
-    rows += _predict(pending, predictor, record, scale)
+    paths = [str(file) for file in files]
+    answers: dict[int, dict[str, Any]] = {}
+    rejects: dict[int, tuple[str, str]] = {}
+    pending: list[Reply] = []
+    with spread(
+        "medgraft.prepare.answers:preparing",
+        paths,
+        what="predict",
+        settings={"specs": record["steps"], "bits": int(record["scale"]).bit_length()},
+        workers=None if len(paths) > FEW else 0,
+    ) as replies:
+        for reply in replies:
+            why = _reject(reply, shape)
+            if why is not None:
+                rejects[reply.place] = why
+                continue
+            pending.append(reply)
+            if len(pending) == BATCH:
+                answers |= _predict(pending, predictor, record)
+                pending = []
+    answers |= _predict(pending, predictor, record)
     schema = {"path": pl.String, **{f"p_{n}": pl.Float64 for n in record["labels"]}}
     return Predicted(
-        pl.DataFrame(rows, schema={**schema, "predicted": pl.String}),
-        pl.DataFrame(rejects, schema=dict.fromkeys(("path", "reason", "remedy"), pl.String)),
+        pl.DataFrame(
+            [{"path": paths[place], **answers[place]} for place in sorted(answers)],
+            schema={**schema, "predicted": pl.String},
+        ),
+        pl.DataFrame(
+            [(paths[place], *rejects[place]) for place in sorted(rejects)],
+            schema=dict.fromkeys(("path", "reason", "remedy"), pl.String),
+            orient="row",
+        ),
+    )
+
+
+def _reject(reply: Reply, shape: tuple[int, ...]) -> tuple[str, str] | None:
+    """Reason and remedy for a file that cannot be predicted; None if it can."""
+    if reply.failure is not None:
+        return reply.failure
+    if reply.array is None:
+        return reply.said["reason"], reply.said["remedy"]
+    if reply.array.shape == shape:
+        return None
+    found, wanted = (" x ".join(map(str, s)) for s in (reply.array.shape, shape))
+    return (
+        f"prepared, it is {found} (channels first), but the run was trained on {wanted}",
+        "Leave it out, or use a run that was trained on such images.",
     )
 
 
 def _predict(
-    pending: list[tuple[Path, np.ndarray]],
-    predictor: Predictor,
-    record: dict[str, Any],
-    scale: int,
-) -> list[dict[str, Any]]:
+    pending: list[Reply], predictor: Predictor, record: dict[str, Any]
+) -> dict[int, dict[str, Any]]:
     if not pending:
-        return []
-    kind = np.uint8 if scale == SCALE else np.uint16
-    array = np.stack([(image * scale).round().astype(kind) for _, image in pending])
-    logits = predictor.predict(Arrays(array, scale), np.arange(len(array)))
-    probability = predictor.probabilities(logits)
-    return [
-        {
-            "path": str(file),
+        return {}
+    images = Arrays(
+        np.stack([one.array for one in pending if one.array is not None]), record["scale"]
+    )
+    logits = predictor.predict(images, np.arange(len(pending)))
+    return {
+        one.place: {
             **{f"p_{name}": float(p) for name, p in zip(record["labels"], row, strict=True)},
             "predicted": said(row, record),
         }
-        for (file, _), row in zip(pending, probability, strict=True)
-    ]
+        for one, row in zip(pending, predictor.probabilities(logits), strict=True)
+    }
 
 
 def said(probability: np.ndarray, record: dict[str, Any]) -> str:

@@ -8,11 +8,17 @@ have found. Batch norm sees the share of its own process; its statistics are tho
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import timedelta
 
 import torch
 from torch import Tensor, nn
+
+from medgraft.errors import TrainingError
+
+PATIENCE = timedelta(days=1)  # one machine may prepare its images long after another is done
 
 
 @dataclass(frozen=True)
@@ -31,13 +37,17 @@ class Processes:
 
     @classmethod
     def join(cls) -> Processes:
-        """Meet the others, if torchrun started several; one process alone otherwise."""
+        """Meet the others, if torchrun started several; one process alone otherwise.
+
+        Whatever the processes do together raises a `TrainingError` where one has stopped.
+        """
         world = int(os.environ.get("WORLD_SIZE", "1"))
         if world == 1:
             return cls()
-        backend = "nccl" if torch.cuda.is_available() else "gloo"
+        # one for each kind of device, since --device cpu may be asked for beside an accelerator
+        backend = "cpu:gloo,cuda:nccl" if torch.cuda.is_available() else "gloo"
         if not torch.distributed.is_initialized():
-            torch.distributed.init_process_group(backend)
+            torch.distributed.init_process_group(backend, timeout=PATIENCE)
         return cls(int(os.environ["RANK"]), world, int(os.environ.get("LOCAL_RANK", "0")))
 
     def leave(self) -> None:
@@ -55,8 +65,13 @@ class Processes:
         if self.world == 1:
             return value
         total = torch.tensor(value, dtype=torch.float64, device=device)
-        torch.distributed.all_reduce(total)
+        with _together():
+            torch.distributed.all_reduce(total)
         return float(total)
+
+    def of_first(self, value: float, device: torch.device) -> float:
+        """The number that the first process has."""
+        return self.sum(value if self.first else 0.0, device)
 
     def sum_tensors(self, tensors: Iterable[Tensor]) -> None:
         """Replace tensors by their sums over the processes, in one message."""
@@ -66,7 +81,8 @@ class Processes:
         if not chosen:  # a batch without a label moves nothing
             return
         flat = torch.cat([tensor.flatten() for tensor in chosen])
-        torch.distributed.all_reduce(flat)
+        with _together():
+            torch.distributed.all_reduce(flat)
         parts = torch.split(flat, [tensor.numel() for tensor in chosen])
         for tensor, part in zip(chosen, parts, strict=True):
             tensor.copy_(part.view_as(tensor))
@@ -76,10 +92,20 @@ class Processes:
         if self.world == 1:
             return
         tensors = module.buffers() if buffers_only else module.state_dict().values()
-        for tensor in tensors:
-            torch.distributed.broadcast(tensor, src=0)
+        with _together():
+            for tensor in tensors:
+                torch.distributed.broadcast(tensor, src=0)
 
     def wait(self) -> None:
         """Wait until all processes are here."""
-        if self.world > 1:
-            torch.distributed.barrier()
+        self.sum(0.0, torch.device("cpu"))
+
+
+@contextmanager
+def _together() -> Iterator[None]:
+    try:
+        yield
+    except RuntimeError as error:
+        raise TrainingError(
+            "all processes must go on together, but another one has stopped. Its message says why."
+        ) from error

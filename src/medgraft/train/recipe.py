@@ -5,7 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-import yaml
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
 from medgraft.errors import ArgumentError
@@ -101,6 +100,8 @@ def load_recipe(path: Path) -> Recipe:
     Raises:
         ArgumentError: If it is not YAML, a key is unknown, or a value is out of range.
     """
+    import yaml
+
     try:
         data = yaml.safe_load(path.read_text(encoding="utf-8"))
     except OSError as error:
@@ -131,5 +132,7 @@ def check_recipe(data: dict[str, Any], *, where: str) -> Recipe:
 
 def save_recipe(recipe: Recipe, path: Path) -> None:
     """Write a recipe with every default spelled out."""
+    import yaml
+
     data = recipe.model_dump(mode="json")
     write_text(path, yaml.safe_dump(data, sort_keys=False, allow_unicode=True))

@@ -14,6 +14,8 @@ from medgraft.errors import TableError
 from medgraft.files import read_json, write_json
 from medgraft.train.hardware import describe, versions
 
+RUNNING, STOPPED, FINISHED = "running", "stopped", "finished"
+
 
 class Record:
     """``run.json`` in the making; saved after every phase."""
@@ -25,7 +27,7 @@ class Record:
             "command": command,
             "started": now(),
             "finished": None,
-            "status": "running",
+            "status": RUNNING,
             "seed": seed,
             "hardware": describe(),
             "versions": versions(),
@@ -68,7 +70,7 @@ class Record:
     def save(self, status: str) -> None:
         """Write the record."""
         self.data["status"] = status
-        if status == "finished":
+        if status == FINISHED:
             self.data["finished"] = now()
         write_json(self.path, self.data)
 

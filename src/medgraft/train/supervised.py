@@ -16,6 +16,9 @@ from medgraft.train.objective import Group, Loss, Part
 from medgraft.train.processes import Processes
 from medgraft.train.scores import macro_auroc
 
+LOSSES = {"exclusive": "cross_entropy", "independent": "binary_cross_entropy"}
+MOST, PIXELS = 256, 2**22  # images and pixels to predict at a time
+
 
 @dataclass(frozen=True)
 class Normalisation:
@@ -64,7 +67,6 @@ class Predictor:
         normalise: Applied to images in [0, 1].
         placement: Where tensors go.
         autocast: Whether to compute in bfloat16.
-        batch_size: Images at a time.
         processes: Each predicts its share.
     """
 
@@ -73,7 +75,6 @@ class Predictor:
     normalise: Normalisation
     placement: Placement
     autocast: bool = False
-    batch_size: int = 256
     processes: Processes = field(default_factory=Processes)
 
     def logits(self, images: Tensor) -> Tensor:
@@ -85,21 +86,17 @@ class Predictor:
     def predict(self, store: Images, rows: np.ndarray) -> np.ndarray:
         """Logits of stored images, shape (N, K), float64; the network is in evaluation mode.
 
-        A prediction does not depend on which images stand in the same batch.
+        A prediction does not depend on which images stand in the same batch. Of several
+        processes each predicts a share, and all return the whole.
         """
         self.network.eval()
-        found: np.ndarray | None = None
-        starts = range(0, len(rows), self.batch_size)
+        found = np.zeros((len(rows), self.network.classes))
+        portion = _portion(store, rows)
         with torch.inference_mode():
-            for start in list(starts)[self.processes.rank :: self.processes.world]:
-                chosen = slice(start, start + self.batch_size)
+            for start in range(0, len(rows), portion)[self.processes.rank :: self.processes.world]:
+                chosen = slice(start, start + portion)
                 images = self.placement.images(store.gather(rows[chosen]), store.scale)
-                z = self.logits(images).double().cpu().numpy()
-                if found is None:
-                    found = np.zeros((len(rows), z.shape[1]))
-                found[chosen] = z
-        if found is None:
-            found = np.zeros((len(rows), self._classes()))
+                found[chosen] = self.logits(images).double().cpu().numpy()
         return self._gathered(found)
 
     def probabilities(self, logits: np.ndarray) -> np.ndarray:
@@ -109,15 +106,18 @@ class Predictor:
         shifted = np.exp(logits - logits.max(axis=1, keepdims=True))
         return np.asarray(shifted / shifted.sum(axis=1, keepdims=True))
 
-    def _classes(self) -> int:
-        return int(self.network.head.fc.out_features)  # type: ignore[union-attr, arg-type]
-
     def _gathered(self, part: np.ndarray) -> np.ndarray:
-        if self.processes.world == 1:
-            return part
         tensor = torch.from_numpy(part).to(self.placement.device)
-        torch.distributed.all_reduce(tensor)
+        self.processes.sum_tensors([tensor])
         return np.asarray(tensor.cpu().numpy())
+
+
+def _portion(store: Images, rows: np.ndarray) -> int:
+    """Images to predict at a time, so that memory does not grow with their size."""
+    if not len(rows):
+        return MOST
+    pixels = int(store.gather(rows[:1])[0, 0].size)
+    return min(MOST, max(1, PIXELS // pixels))
 
 
 @dataclass
@@ -137,11 +137,7 @@ class Supervised:
     held_out: Rows | None = None
 
     def __post_init__(self) -> None:
-        self._loss = next(
-            part
-            for name in losses.names()
-            if (part := losses.get(name)).kind == self.predictor.kind
-        )
+        self._loss = losses.get(LOSSES[self.predictor.kind])
         self._parts = {
             "network": Part(self.predictor.network, stage_groups(self.predictor.network))
         }

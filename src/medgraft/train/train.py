@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -10,30 +11,35 @@ import numpy as np
 import polars as pl
 import torch
 
-from medgraft.augment import Augmenter
-from medgraft.errors import OutputError, TrainingError
-from medgraft.evaluate import choose_thresholds, evaluate
-from medgraft.files import new_folder, read_json, replacing, sha256, write_json
-from medgraft.nets import Created, create
-from medgraft.nets.weights import parameters, save_weights
+from medgraft.augment import Augmenter, expand
+from medgraft.augment.transforms import augmentations
+from medgraft.errors import OutputError, TableError, TrainingError
+from medgraft.files import new_folder, read_json, replacing, sha256, write_json, write_text
+from medgraft.index import Index
+from medgraft.nets import Created, check_names, create
+from medgraft.nets.backbones import find
+from medgraft.nets.weights import open_weights, parameters, save_weights
 from medgraft.prepare import canonical, pipeline
 from medgraft.prepare.store import default_cache
 from medgraft.runs import RunFolder
+from medgraft.spec import build
 from medgraft.train import checkpoint
 from medgraft.train.batches import Batches
 from medgraft.train.data import Data, class_weights, load_data, statistics
 from medgraft.train.examples import write_examples
 from medgraft.train.hardware import Compute, choose, find_device
+from medgraft.train.judging import by_name, judge, predictions
 from medgraft.train.loop import Loop, Row
 from medgraft.train.processes import Processes
 from medgraft.train.recipe import Recipe, load_recipe, save_recipe
-from medgraft.train.record import Record, now
+from medgraft.train.record import FINISHED, RUNNING, STOPPED, Record, now
+from medgraft.train.schedules import schedules
 from medgraft.train.supervised import Normalisation, Predictor, Supervised
 
 
 def train(
     index_path: Path, out: Path, recipe: Recipe, *, command: list[str], resume: bool = False
-) -> RunFolder:
+) -> RunFolder | None:
     """Train on an index and write a run folder.
 
     Args:
@@ -44,10 +50,11 @@ def train(
         resume: Go on from the last checkpoint.
 
     Returns:
-        The run folder, complete but for the report.
+        The run folder, complete but for the report; None in every process but the first.
 
     Raises:
-        OutputError: If `out` is in use, or there is nothing to resume.
+        OutputError: If `out` is in use, there is nothing to resume, or a disk is full.
+        UnknownNameError, ArgumentError: If a name or option of the recipe is wrong.
         TableError, LeakageError: If the index is not usable.
         TrainingError: If training cannot go on.
     """
@@ -67,8 +74,9 @@ class _Run:
     resume: bool
     processes: Processes
 
-    def go(self) -> RunFolder:
+    def go(self) -> RunFolder | None:
         self.run = RunFolder(self.out)
+        _check_recipe(self.recipe)
         self._open_folder()
         if self.recipe.threads is not None:
             torch.set_num_threads(self.recipe.threads)
@@ -77,10 +85,13 @@ class _Run:
             self.record.go_on()
         try:
             self._phases()
-        except KeyboardInterrupt:
-            self._save("stopped")
+        except BaseException:
+            # a run that had not begun leaves an empty folder: the same command works again
+            if self.run.recipe.is_file():
+                with suppress(OutputError):  # the disk may be full
+                    self._save(STOPPED)
             raise
-        return self.run
+        return self.run if self.processes.first else None
 
     def _phases(self) -> None:
         device = find_device(self.recipe.device, self.processes.local)
@@ -95,10 +106,11 @@ class _Run:
         with self.record.phase("train"):
             self._fit(predictor, data, compute)
         with self.record.phase("predict"):
-            predictions = _predictions(predictor, data)
+            # in float32, so that the very same numbers come from `medgraft predict`
+            table = predictions(replace(predictor, autocast=False), data)
             self.record.data["test_read"] = now()
         if self.processes.first:
-            self._write(made, predictor, data, predictions)
+            self._write(made, predictor, data, table)
 
     # --- before training ---------------------------------------------------------------
 
@@ -107,27 +119,42 @@ class _Run:
             if not self.run.recipe.is_file():
                 raise OutputError(
                     f"--resume needs a run that was stopped, and '{self.out}' holds none."
+                    " Leave --resume out; images that were prepared are not prepared again."
                 )
-            if self.run.weights.is_file():
+            if self._recorded().get("status") == FINISHED:
                 raise OutputError(
-                    f"--resume needs a run that was stopped; '{self.out}' is finished."
+                    f"--resume needs a run that was stopped, and '{self.out}' is finished."
+                    f" `medgraft report {self.out}` writes its page again."
                 )
         elif self.processes.first:
             new_folder(self.out)
         self.processes.wait()
 
     def _compute(self, device: torch.device) -> Compute:
-        recipe = self.recipe
-        return choose(device, recipe.precision, recipe.memory_format, default_cache())
+        """The first process chooses, and all compute alike."""
+        recipe, compute = self.recipe, Compute(device, "float32", "contiguous", "as the first does")
+        if self.processes.first:
+            compute = choose(device, recipe.precision, recipe.memory_format, default_cache())
+        short = self.processes.of_first(compute.precision == "bfloat16", device)
+        last = self.processes.of_first(compute.memory_format == "channels_last", device)
+        return replace(
+            compute,
+            precision="bfloat16" if short else "float32",
+            memory_format="channels_last" if last else "contiguous",
+        )
+
+    def _recorded(self) -> dict[str, Any]:
+        """What the run that is gone on with says of itself; nothing if it was killed early."""
+        try:
+            return dict(read_json(self.run.record))
+        except TableError:
+            return {}
 
     def _data(self, compute: Compute) -> Data:
         """The data, and the recipe with everything that was left open filled in."""
-        if self.processes.first:
-            data = load_data(self.index_path, self.recipe, default_cache())
-            self.processes.wait()
-        else:
-            self.processes.wait()  # the first builds the store, the others find it
-            data = load_data(self.index_path, self.recipe, default_cache())
+        # the lock of the store lets one of several processes build it; they share its pages
+        memory_bytes = None if self.processes.world == 1 else 0
+        data = load_data(self.index_path, self.recipe, default_cache(), memory_bytes=memory_bytes)
         augmenter = Augmenter(self.recipe.augment, dims=len(data.store.shape) - 1)
         resolved = {
             "channels": data.store.shape[0],
@@ -137,32 +164,31 @@ class _Run:
             "memory_format": compute.memory_format,
             "threads": torch.get_num_threads(),
         }
-        recipe = self.recipe.model_copy(update=resolved)
+        self.recipe = self.recipe.model_copy(update=resolved)
         if self.resume:
-            self._check_same(recipe)
-        self.recipe = recipe
-        if self.processes.first:
-            save_recipe(self.recipe, self.run.recipe)
+            self._check_same(data)
         return data
 
-    def _check_same(self, recipe: Recipe) -> None:
+    def _check_same(self, data: Data) -> None:
         before = load_recipe(self.run.recipe)
         changed = [
             key
             for key, value in before.model_dump().items()
-            if value != getattr(recipe, key) and key not in ("device", "checkpoint_seconds")
+            if value != getattr(self.recipe, key) and key not in ("device", "checkpoint_seconds")
         ]
         if changed:
             raise TrainingError(
                 "a resumed run must keep its recipe, but these differ:"
                 f" {', '.join(changed)}. Leave the flags out, or start a new run with another --out."
             )
-        asked, now_ = read_json(self.run.record)["inputs"].get("index"), sha256(self.index_path)
-        if asked not in (None, now_):
-            raise TrainingError(
-                f"a resumed run must keep its index, but '{self.index_path}' has changed since."
-                " Start a new run with another --out."
-            )
+        if self.run.index.is_file():
+            rows = Index.load(self.run.index).frame
+            if not rows.equals(data.index.frame):
+                raise TrainingError(
+                    f"a resumed run must keep its rows, but those of '{self.index_path}' that can be"
+                    f" used are no longer those of '{self.run.index}'. Start a new run with another"
+                    " --out."
+                )
 
     def _network(self, data: Data) -> Created:
         made = create(
@@ -172,7 +198,7 @@ class _Run:
             weights=self.recipe.weights,
             after=self.recipe.after,
         )
-        _check_side(made, data.store.shape[1:])
+        _check_shape(made, data.store.shape[1:])
         made.network.freeze_through(self.recipe.freeze_through)
         return made
 
@@ -219,9 +245,10 @@ class _Run:
             },
         }
         if self.processes.first:
+            save_recipe(self.recipe, self.run.recipe)  # from here on the run can be resumed
             data.index.save(self.run.index)
-            data.rejects.write_csv(self.run.rejects)
-        self._save("running")
+            write_text(self.run.rejects, data.rejects.write_csv())
+        self._save(RUNNING)
 
     # --- training ----------------------------------------------------------------------
 
@@ -274,31 +301,28 @@ class _Run:
             self.record.note("There is no validation part: the last weights were taken.")
 
     def _write_history(self, history: list[Row]) -> None:
-        with replacing(self.run.history) as temporary:
-            pl.DataFrame(history).write_csv(temporary)
+        write_text(self.run.history, pl.DataFrame(history).write_csv())
 
     # --- after training ----------------------------------------------------------------
 
-    def _write(
-        self, made: Created, predictor: Predictor, data: Data, predictions: pl.DataFrame
-    ) -> None:
+    def _write(self, made: Created, predictor: Predictor, data: Data, table: pl.DataFrame) -> None:
         with replacing(self.run.predictions) as temporary:
-            predictions.write_parquet(temporary)
+            table.write_parquet(temporary)
         with self.record.phase("evaluate"):
-            found = judge(predictions, data, self.recipe)
+            found = judge(table, data, self.recipe)
             write_json(self.run.evaluation, found)
         places = data.places("test")
         write_examples(
             self.run.examples,
-            predictions.filter(pl.col("split") == "test"),
+            table.filter(pl.col("split") == "test"),
             data.stored[places],
             data.store,
             data.target,
-            _by_name(found["threshold"], data),
+            by_name(found["threshold"], data.target),
         )
         self._write_weights(made, predictor, data, found)
+        self._save(FINISHED)
         checkpoint.remove(self.run.checkpoint)
-        self._save("finished")
 
     def _write_weights(
         self, made: Created, predictor: Predictor, data: Data, found: dict[str, Any]
@@ -347,68 +371,27 @@ def _normalisation(made: Created, data: Data) -> Normalisation:
     return Normalisation(mean, std, f"the weights ({file.source})")
 
 
-def _check_side(made: Created, shape: tuple[int, ...]) -> None:
-    from medgraft.nets.backbones import find
+def _check_recipe(recipe: Recipe) -> None:
+    """Find wrong names now, and not after the images have been prepared."""
+    check_names(recipe.backbone, after=recipe.after, freeze_through=recipe.freeze_through)
+    if recipe.weights != "none":
+        open_weights(recipe.weights, backbone=recipe.backbone)
+    schedules.get(recipe.schedule)
+    pipeline(recipe.steps or ())
+    for text in expand(recipe.augment):
+        build(augmentations, text)
 
-    least = find(made.network.backbone.name).smallest_side
+
+def _check_shape(made: Created, shape: tuple[int, ...]) -> None:
+    dims, least = made.network.backbone.dims, find(made.network.backbone.name).smallest_side
+    if len(shape) != dims:
+        raise TrainingError(
+            f"{made.network.backbone.name} needs images of {dims} spatial axes, but the prepared"
+            f" ones have {len(shape)}: {' x '.join(map(str, shape))}. Choose another backbone, or"
+            " index pictures and volumes apart."
+        )
     if min(shape) < least:
         raise TrainingError(
             f"{made.network.backbone.name} needs images of at least {least} pixels a side, got"
             f" {' x '.join(map(str, shape))}. Pass --size {least} or more."
         )
-
-
-def _predictions(predictor: Predictor, data: Data) -> pl.DataFrame:
-    """One row per image that has a part in the split."""
-    used = data.index.frame["split"].is_not_null().to_numpy()
-    frame = data.index.frame.filter(pl.Series(used))
-    truth = data.target.matrix(frame)
-    probability = predictor.probabilities(predictor.predict(data.store, data.stored[used]))
-    names = data.target.names
-    return frame.select("image_id", "path", "patient_id", "split").with_columns(
-        *(
-            pl.Series(f"y_{name}", truth[:, k]).fill_nan(None).cast(pl.Int8)
-            for k, name in enumerate(names)
-        ),
-        *(pl.Series(f"p_{name}", probability[:, k]) for k, name in enumerate(names)),
-    )
-
-
-def judge(predictions: pl.DataFrame, data: Data, recipe: Recipe) -> dict[str, Any]:
-    """Choose thresholds on the validation rows and judge the test rows."""
-    target = data.target
-    names = list(target.names)
-    common: dict[str, Any] = {"names": names, "kind": target.kind, "positive": target.positive}
-    notes: list[str] = []
-    if target.kind == "exclusive" and target.positive is None:
-        chosen: dict[str, float] | None = None  # the highest probability decides
-    else:
-        rows = _arrays(predictions.filter(pl.col("split") == "val"), names)
-        chosen, notes = {target.positive or n: 0.5 for n in names}, []
-        if len(rows[0]):
-            chosen, notes = choose_thresholds(*rows, rule=recipe.threshold, **common)
-    test = predictions.filter(pl.col("split") == "test")
-    return evaluate(
-        *_arrays(test, names),
-        patients=test["patient_id"].to_numpy() if data.index.patients_known else None,
-        thresholds=chosen,
-        threshold_rule=recipe.threshold if chosen else None,
-        threshold_split="val" if chosen else None,
-        split="test",
-        replicates=recipe.replicates,
-        seed=recipe.seed,
-        notes=notes,
-        **common,
-    )
-
-
-def _arrays(predictions: pl.DataFrame, names: list[str]) -> tuple[np.ndarray, np.ndarray]:
-    truth = predictions.select(pl.col(f"y_{n}").cast(pl.Float64) for n in names)
-    score = predictions.select(f"p_{n}" for n in names)
-    return truth.fill_null(float("nan")).to_numpy(), score.to_numpy()
-
-
-def _by_name(threshold: Any, data: Data) -> dict[str, float]:
-    if isinstance(threshold, dict):
-        return threshold
-    return {data.target.positive: threshold} if data.target.positive and threshold else {}
