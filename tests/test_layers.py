@@ -8,8 +8,8 @@ import medgraft
 ROOT = Path(medgraft.__file__).parent
 LAYERS = [  # lower rows know nothing of the rows above them; names in one row ignore each other
     {"errors"},
-    {"registry"},
-    {"spec", "seeds", "files", "runs", "progress", "optional"},
+    {"registry", "progress", "machine", "worker"},
+    {"spec", "seeds", "files", "runs", "optional", "pool"},
     {"read", "nets", "evaluate", "phantoms"},
     {"index"},
     {"prepare", "augment"},
@@ -19,7 +19,7 @@ LAYERS = [  # lower rows know nothing of the rows above them; names in one row i
     {"cli", "web"},
 ]
 HEIGHT = {name: height for height, row in enumerate(LAYERS) for name in row}
-FREE_OF_TORCH = {"read", "index", "prepare", "evaluate", "report", "phantoms"}
+FREE_OF_TORCH = {"read", "index", "prepare", "evaluate", "report", "phantoms", "pool", "worker"}
 
 
 def imported(path):

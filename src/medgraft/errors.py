@@ -14,6 +14,7 @@
     ├── WeightsError (ValueError)           weights that do not fit the network
     ├── UnsafeFileError (ValueError)        a file that would execute code
     ├── UndefinedMetricError (ValueError)   a number that the rows at hand do not define
+    ├── WorkerError (RuntimeError)          a worker process cannot start
     ├── TrainingError (RuntimeError)        training cannot start or go on
     └── CheckRefusedError (RuntimeError)    a check found what must not pass (exit status 3)
 
@@ -100,6 +101,10 @@ class UnsafeFileError(MedgraftError, ValueError):
 
 class UndefinedMetricError(MedgraftError, ValueError):
     """The rows at hand do not define the number that was asked for."""
+
+
+class WorkerError(MedgraftError, RuntimeError):
+    """A worker process cannot start."""
 
 
 class TrainingError(MedgraftError, RuntimeError):
