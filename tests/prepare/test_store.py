@@ -1,13 +1,11 @@
 """The array store: what is prepared once stays prepared, and nothing bad spreads."""
 
 import json
-import multiprocessing
 import os
 import shutil
 import signal
 import subprocess
 import sys
-import time
 import zlib
 
 import numpy as np
@@ -418,93 +416,28 @@ def test_two_processes_at_once_do_the_work_once(archive, tmp_path):
     assert said.count("decoded") == 12
 
 
-CRASH = """
-import os, signal, sys
-from medgraft.prepare import answers, worker
-from medgraft.prepare.pipeline import load_scan
-def crash(path, chain):
-    if "segfault" in path:
-        os.kill(os.getpid(), signal.SIGSEGV)
-    if "hang" in path:
-        os.kill(os.getpid(), signal.SIGALRM)
-    if "chatter" in path:
-        print("a library speaks", flush=True)
-        os.write(1, b"and its C part too")
-    return load_scan(path, chain)
-answers.load_scan = crash
-worker.main()
-"""
-
-
-@pytest.mark.usefixtures("pipes_kill")
-def test_a_decoder_that_crashes_or_hangs_costs_its_row_only(archive, opened, monkeypatch, tmp_path):
-    add_pictures(archive, range(100, 140))
-    for number, name in [(2, "segfault"), (3, "segfault2"), (30, "hang"), (35, "chatter")]:
-        add_pictures(archive, [1000 + number])
-        (archive / f"p{1000 + number}.png").rename(archive / f"p{100 + number:04d}_{name}.png")
-    stub = tmp_path / "crashing.py"
-    stub.write_text(CRASH)
-    real = subprocess.Popen
-    monkeypatch.setattr(
-        subprocess, "Popen", lambda command, **rest: real([command[0], str(stub)], **rest)
-    )
-    store = opened(index_of(archive), workers=2)
-    assert store.rejects["path"].to_list() == [
-        "p0102_segfault.png",
-        "p0103_segfault2.png",
-        "p0130_hang.png",
-    ]
-    assert "SIGSEGV" in store.rejects["reason"][0]
-    assert "took more than" in store.rejects["reason"][2]
-    assert len(store) == 53
-
-
 @pytest.fixture
-def pipes_kill():
-    """SIGPIPE as the command line has it, so that `medgraft list x | head` ends in silence."""
-    before = signal.signal(signal.SIGPIPE, signal.SIG_DFL)
-    yield
-    signal.signal(signal.SIGPIPE, before)
-
-
-@pytest.mark.usefixtures("pipes_kill")
-def test_a_worker_that_cannot_start_is_an_error_and_not_a_loop(archive, opened, monkeypatch):
-    real = subprocess.Popen
-    monkeypatch.setattr(
-        subprocess,
-        "Popen",
-        lambda command, **rest: real([command[0], "-c", "raise ImportError('no numpy')"], **rest),
-    )
-    with pytest.raises(StoreError, match=r"ended at once .*no numpy"):
-        opened(index_of(archive), workers=2)
-
-
-def test_no_worker_is_left_behind(archive, opened):
+def broken_films(archive, monkeypatch):
+    """Films over which a worker crashes, really: only its reader is put in the place of ours."""
     add_pictures(archive, range(100, 140))
-    opened(index_of(archive), workers=2)
-    with pytest.raises(ArgumentError):
+    for number, name in [(102, "segfault"), (103, "segfault2"), (135, "chatter")]:
+        (archive / f"p{number:04d}.png").rename(archive / f"p{number:04d}_{name}.png")
+    real = build.spread
+
+    def spread(_, paths, **rest):
+        return real("tests.prepare.crashing:preparing", paths, packages=("tests",), **rest)
+
+    monkeypatch.setattr(build, "spread", spread)
+    return archive
+
+
+def test_a_decoder_that_crashes_costs_its_row_only(broken_films, opened):
+    store = opened(index_of(broken_films), workers=2)
+    assert store.rejects["path"].to_list() == ["p0102_segfault.png", "p0103_segfault2.png"]
+    assert "SIGSEGV" in store.rejects["reason"][0]
+    assert len(store) == 50
+
+
+def test_wrong_steps_are_told_from_a_worker_too(archive, opened):
+    with pytest.raises(ArgumentError, match=r"must lie in \[0, 1\]"):
         opened(index_of(archive), ["resize:side=9"], workers=2)
-    time.sleep(0.05)
-    ours = [
-        p
-        for p in os.listdir("/proc")
-        if p.isdigit() and _parent(p) == os.getpid() and b"prepare.worker" in _command(p)
-    ]
-    assert ours == []
-    assert multiprocessing.active_children() == []
-
-
-def _parent(process):
-    try:
-        with open(f"/proc/{process}/stat") as handle:
-            return int(handle.read().rpartition(")")[2].split()[1])
-    except OSError:
-        return -1
-
-
-def _command(process):
-    try:
-        with open(f"/proc/{process}/cmdline", "rb") as handle:
-            return handle.read()
-    except OSError:
-        return b""

@@ -1,79 +1,65 @@
-"""What becomes of one image: an array, or a reason why not."""
+"""What becomes of one image: an array, or a reason why not. Workers of the pool do this."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
 
 import numpy as np
 
 from medgraft.errors import ArgumentError, ReadError
 from medgraft.prepare.depth import quantised, source_bits
-from medgraft.prepare.pipeline import load_scan, prepare
+from medgraft.prepare.pipeline import load_scan, pipeline, prepare
 from medgraft.prepare.steps import Step
+from medgraft.read.quiet import quiet
+from medgraft.worker import Work
+
+Answer = tuple[dict[str, Any], np.ndarray | None]
 
 
-@dataclass(frozen=True)
-class Prepared:
-    """An image that is ready.
+@contextmanager
+def preparing(specs: Sequence[str], bits: int) -> Iterator[Work]:
+    """Work for `medgraft.pool.spread`: from the path of a file to what `answer` says of it.
 
-    Attributes:
-        task: Number of the task.
-        array: Whole numbers, shape (C, *S).
-        source_bits: Bits that the file spends on one value.
+    Raises:
+        ArgumentError: If the steps are wrong.
     """
-
-    task: int
-    array: np.ndarray
-    source_bits: int
-
-
-@dataclass(frozen=True)
-class Rejected:
-    """An image that could not be prepared.
-
-    Attributes:
-        task: Number of the task.
-        reason: What is wrong with it, in one clause.
-        remedy: What the user can do about it.
-        lasting: Whether the same bytes would fail again; false for a file that is missing, or
-            for a decoder that crashed or ran out of memory.
-    """
-
-    task: int
-    reason: str
-    remedy: str
-    lasting: bool
+    chain = pipeline(specs)
+    with quiet():  # once for all: each reading would silence its decoders anew
+        yield lambda path: answer(path, chain, bits)
 
 
-def answer(task: int, path: str, chain: Sequence[Step], bits: int) -> Prepared | Rejected:
-    """Read, prepare and quantise one file; whatever is wrong with it becomes a `Rejected`.
+def answer(path: str, chain: Sequence[Step], bits: int) -> Answer:
+    """Read, prepare and quantise one file; whatever is wrong with it becomes a reject.
+
+    Returns:
+        Either ``{"bits": bits that the file spends on one value}`` and whole numbers of shape
+        (C, *S), or ``{"reason": ..., "remedy": ..., "lasting": ...}`` and None. A reject is
+        lasting if the same bytes would fail again, which they may not where a file is missing.
 
     Raises:
         ArgumentError: If the steps themselves are wrong, which no other file would mend.
+        MemoryError: If a step takes more than there is.
     """
     try:
         scan = load_scan(path, chain)
-        return Prepared(task, quantised(prepare(scan, chain), bits), source_bits(scan))
-    except ArgumentError:
+        return {"bits": source_bits(scan)}, quantised(prepare(scan, chain), bits)
+    except (ArgumentError, MemoryError):
         raise
     except ReadError as error:
-        return Rejected(task, error.reason, error.remedy, lasting=_lasting(error, path))
-    except MemoryError:
-        return Rejected(
-            task,
-            "preparing it takes more memory than there is",
-            "Leave it out, or prepare it with fewer --workers.",
-            lasting=False,
-        )
+        return _reject(error.reason, error.remedy, lasting=_lasting(error, path))
     except Exception as error:  # noqa: BLE001 (a bad image costs its row, never the batch)
-        return Rejected(
-            task,
+        return _reject(
             f"a preparation step failed on it ({type(error).__name__}: {error})",
             "Look at the image; if it is sound, report this as a bug of medgraft.",
             lasting=False,
         )
+
+
+def _reject(reason: str, remedy: str, *, lasting: bool) -> Answer:
+    return {"reason": reason, "remedy": remedy, "lasting": lasting}, None
 
 
 def _lasting(error: ReadError, path: str) -> bool:

@@ -10,12 +10,11 @@ from pathlib import Path
 import numpy as np
 
 from medgraft.errors import ArgumentError
+from medgraft.pool import spread
 from medgraft.prepare import shards
-from medgraft.prepare.answers import Prepared, Rejected
 from medgraft.prepare.disk import check_room, plain
-from medgraft.prepare.pool import answers
+from medgraft.prepare.pipeline import canonical
 from medgraft.prepare.steps import Step
-from medgraft.progress import bar
 
 SHARD_IMAGES = 1024
 SHARD_BYTES = 64 * 2**20
@@ -52,7 +51,7 @@ def build(
         chain: Preparation steps.
         bits: 8 or 16, for the numbers stored.
         deepest: Most bits that a file may have; None allows any.
-        workers: See `pool.answers`.
+        workers: See `medgraft.pool.spread`.
         shapes: Shape and path of an image that is there already, by number of spatial axes.
 
     Returns:
@@ -65,30 +64,37 @@ def build(
     """
     passing: dict[str, tuple[str, str]] = {}
     pending = _Pending(folder)
-    progress = bar(total=len(wanted), what="preparing images")
-    tasks = [(number, one.path) for number, one in enumerate(wanted)]
-    try:
-        with plain(folder), answers(tasks, chain, bits=bits, workers=workers) as found:
-            try:
-                for done, one in enumerate(found):
-                    item = wanted[one.task]
-                    if isinstance(one, Rejected):
-                        kept = pending.rejects if one.lasting else passing
-                        kept[item.key] = (one.reason, one.remedy)
-                    else:
-                        if deepest is not None and one.source_bits > deepest:
-                            raise DeeperError
-                        _check_shape(one, item.path, shapes)
-                        if done == 0 or not pending.sized:
-                            check_room(folder, one.array.nbytes * (len(wanted) - done))
-                        pending.add(item.key, one.array)
-                    progress.update(1)
-            except (KeyboardInterrupt, ArgumentError):
-                pending.flush()  # what is ready need not be prepared again
-                raise
-            pending.flush()
-    finally:
-        progress.close()
+    settings = {"specs": canonical(chain), "bits": bits}
+    paths = [one.path for one in wanted]
+    with (
+        plain(folder),
+        spread(
+            "medgraft.prepare.answers:preparing",
+            paths,
+            what="preparing images",
+            settings=settings,
+            workers=workers,
+        ) as replies,
+    ):
+        try:
+            for done, reply in enumerate(replies):
+                item = wanted[reply.place]
+                if reply.failure:
+                    passing[item.key] = reply.failure
+                elif reply.array is None:
+                    kept = pending.rejects if reply.said["lasting"] else passing
+                    kept[item.key] = (reply.said["reason"], reply.said["remedy"])
+                else:
+                    if deepest is not None and reply.said["bits"] > deepest:
+                        raise DeeperError
+                    _check_shape(reply.array, item.path, shapes)
+                    if done == 0 or not pending.sized:
+                        check_room(folder, reply.array.nbytes * (len(wanted) - done))
+                    pending.add(item.key, reply.array)
+        except (KeyboardInterrupt, ArgumentError):
+            pending.flush()  # what is ready need not be prepared again
+            raise
+        pending.flush()
     return passing
 
 
@@ -126,11 +132,13 @@ class _Pending:
         self.since = time.monotonic()
 
 
-def _check_shape(one: Prepared, path: str, shapes: dict[int, tuple[tuple[int, ...], str]]) -> None:
+def _check_shape(
+    array: np.ndarray, path: str, shapes: dict[int, tuple[tuple[int, ...], str]]
+) -> None:
     """Refuse a second size; another number of axes is the row's fault and judged later."""
-    shape, first = shapes.setdefault(one.array.ndim, (one.array.shape, path))
-    if one.array.shape != shape:
-        raise ArgumentError(different_shapes(shape, first, one.array.shape, path))
+    shape, first = shapes.setdefault(array.ndim, (array.shape, path))
+    if array.shape != shape:
+        raise ArgumentError(different_shapes(shape, first, array.shape, path))
 
 
 def different_shapes(

@@ -19,10 +19,10 @@ import polars as pl
 
 from medgraft.errors import ArgumentError, StoreError, TableError
 from medgraft.index import Index
+from medgraft.machine import available_memory_bytes
 from medgraft.prepare.build import DeeperError, Wanted
 from medgraft.prepare.depth import DTYPES
 from medgraft.prepare.pipeline import canonical, pipeline
-from medgraft.prepare.pool import available_memory_bytes
 from medgraft.prepare.steps import Step
 from medgraft.prepare.upkeep import Held, complete, used_bits
 

@@ -11,11 +11,11 @@ from pathlib import Path
 
 from medgraft.errors import ArgumentError
 from medgraft.files import write_text
+from medgraft.machine import cores
 from medgraft.prepare import shards
 from medgraft.prepare.build import Wanted, build, different_shapes
 from medgraft.prepare.disk import plain
 from medgraft.prepare.pipeline import canonical
-from medgraft.prepare.pool import cores
 from medgraft.prepare.shards import Shard
 from medgraft.prepare.steps import Step
 
@@ -62,7 +62,7 @@ def complete(
         wanted: Images; those with the same key count once.
         bits: 8 or 16, for the numbers stored.
         deepest: Most bits that a file may have; None allows any.
-        workers: See `pool.answers`.
+        workers: See `medgraft.pool.spread`.
 
     Raises:
         ArgumentError: If two images come out in different sizes.
