@@ -7,6 +7,7 @@ import sys
 import pytest
 
 from medgraft.errors import ArgumentError, TableError
+from medgraft.index import build as builder
 from medgraft.index.build import build
 from medgraft.index.layouts import Asked
 
@@ -232,11 +233,26 @@ def test_a_table_from_windows_is_read(tmp_path, picture):
     assert index.rejects["path"].to_list() == ["..\\b.png"]
 
 
-def test_a_script_without_a_guard_is_told_so(classes, tmp_path):
+def test_a_script_needs_no_guard(classes, tmp_path):
     script = tmp_path / "script.py"
     script.write_text(
-        f"from medgraft.index.build import build\nbuild({str(classes)!r}, workers=1)\n"
+        "from medgraft.index.build import build\n"
+        f"print(build({str(classes)!r}, workers=2).index.frame.height)\n"
     )
     done = subprocess.run([sys.executable, script], capture_output=True, text=True, check=False)
-    assert done.returncode == 1
-    assert "ArgumentError: a script that indexes must be importable" in done.stderr
+    assert (done.returncode, done.stdout) == (0, "8\n")
+
+
+def test_a_decoder_that_crashes_costs_its_row_only(classes, monkeypatch):
+    real = builder.spread
+
+    def spread(_, jobs, *, settings, **rest):
+        return real(
+            "tests.index.crashing:measuring", jobs, packages=("tests",), settings=settings, **rest
+        )
+
+    monkeypatch.setattr(builder, "spread", spread)
+    index = build(classes, workers=2).index
+    assert index.rejects["path"].to_list() == ["ill/p1_2.png"]
+    assert "SIGABRT" in index.rejects["reason"][0]
+    assert index.frame.height == 7

@@ -10,12 +10,11 @@ import numpy as np
 import polars as pl
 
 from medgraft.index.hashing import MOST, near_pairs
-from medgraft.index.measure import small
-from medgraft.index.pool import spread
 from medgraft.index.split import NAMES, leaked, missing_classes
 from medgraft.index.summary import summarise
 from medgraft.index.table import PARTS, Index
 from medgraft.index.units import TIES
+from medgraft.pool import spread
 
 Level = Literal["refuse", "warn", "note"]
 
@@ -209,7 +208,10 @@ def _alike(index: Index, paths: list[str], pairs: np.ndarray, workers: int | Non
     """Which pairs still look the same as thumbnails; one that cannot be read stays under suspicion."""
     rows = np.unique(pairs[:, :2])
     files = [index.file(paths[row]) for row in rows]
-    seen = {rows[k]: image for k, image in spread(small, files, what="comparing", workers=workers)}
+    with spread(
+        "medgraft.index.measure:comparing", files, what="comparing", workers=workers
+    ) as replies:
+        seen = {rows[reply.place]: reply.array for reply in replies}
 
     def alike(i: int, j: int) -> bool:
         one, other = seen[i], seen[j]

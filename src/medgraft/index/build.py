@@ -12,12 +12,10 @@ import polars as pl
 
 from medgraft.errors import ArgumentError, TableError
 from medgraft.index.layouts import Asked, choose
-from medgraft.index.measure import TAGS, Job, measure
+from medgraft.index.measure import TAGS
 from medgraft.index.paths import Reject, reject_table
-from medgraft.index.pool import spread
 from medgraft.index.table import MEASURED, Index
-
-CRASHED = ("its decoder crashed the process that read it", "Convert it with its own tools first.")
+from medgraft.pool import spread
 
 
 @dataclass(frozen=True)
@@ -29,12 +27,14 @@ class Built:
         layout: Name of the layout.
         why: Why this layout was taken.
         notes: Sentences for the user.
+        guessed: Columns that were taken without being asked for; empty if none.
     """
 
     index: Index
     layout: str
     why: str
     notes: tuple[str, ...] = ()
+    guessed: str = ""
 
 
 @dataclass(frozen=True)
@@ -55,7 +55,6 @@ def build(
     """Index the images under `source`.
 
     Each image is decoded once, in another process, so that a broken one costs its row only.
-    A script that calls this must guard its main part with ``if __name__ == "__main__":``.
 
     Args:
         source: Folder or archive with the images.
@@ -75,6 +74,8 @@ def build(
     source = Path(source)
     pattern, asked = _patient_rule(patient_from, asked)
     part, why = choose(layout, source, asked)
+    if pattern is not None and "patient" in part.takes:
+        asked = replace(asked, patient="none")  # so that no column is guessed to hold it
     found = part.find(source.absolute(), asked)
     gathered = _with_patients(_Gathered(found.frame, found.rejects), pattern)
     gathered = _measured(gathered, found.root, decode=decode, workers=workers)
@@ -89,7 +90,7 @@ def build(
         patients_known=known,
         rejects=reject_table(gathered.rejects),
     )
-    return Built(index, part.name, why, tuple(found.notes))
+    return Built(index, part.name, why, tuple(found.notes), found.guessed)
 
 
 def _patient_rule(rule: str | None, asked: Asked) -> tuple[re.Pattern[str] | None, Asked]:
@@ -125,14 +126,22 @@ def _with_patients(gathered: _Gathered, pattern: re.Pattern[str] | None) -> _Gat
 
 def _measured(gathered: _Gathered, root: Path, *, decode: bool, workers: int | None) -> _Gathered:
     """Each row with its hash and what decoding gave; unreadable ones become rejects."""
-    jobs = _jobs(gathered.frame["path"].to_list(), str(root), decode=decode)
+    jobs = _jobs(gathered.frame["path"].to_list())
+    settings = {"root": str(root), "decode": decode}
     rows, rejects = [], list(gathered.rejects)
-    for place, result in spread(measure, jobs, what="indexing", workers=workers):
-        if result is None:
-            rejects += [Reject(path, *CRASHED) for path in jobs[place].paths]
-        else:
-            rows += result.rows
-            rejects += result.rejects
+    with spread(
+        "medgraft.index.measure:measuring",
+        jobs,
+        what="indexing",
+        settings=settings,
+        workers=workers,
+    ) as replies:
+        for reply in replies:
+            if reply.failure:
+                rejects += [Reject(path, *reply.failure) for path in jobs[reply.place]]
+            else:
+                rows += reply.said["rows"]
+                rejects += [Reject(*reject) for reject in reply.said["rejects"]]
     text: dict[str, Any] = dict.fromkeys(("path", "image_id", *TAGS), pl.String)
     schema = pl.Schema({**text, **MEASURED})
     return _Gathered(_joined(gathered.frame, pl.DataFrame(rows, schema=schema)), rejects)
@@ -146,14 +155,14 @@ def _joined(frame: pl.DataFrame, measured: pl.DataFrame) -> pl.DataFrame:
     return filled.drop(f"{name} of file" for name in twice)
 
 
-def _jobs(paths: Sequence[str], root: str, *, decode: bool) -> list[Job]:
-    """A job per file; all members of one archive are one job."""
+def _jobs(paths: Sequence[str]) -> list[list[str]]:
+    """The paths of each file; all members of one archive are together."""
     files: dict[str, list[str]] = {}
     for path in paths:
         archive = path.partition("#")[0]
         key = archive if archive != path and archive.lower().endswith(".npz") else path
         files.setdefault(key, []).append(path)
-    return [Job(root, tuple(members), decode) for members in files.values()]
+    return list(files.values())
 
 
 def _nothing_left(source: Path, rejects: list[Reject]) -> str:

@@ -1,9 +1,14 @@
-"""One decoding pass: what an image is, before anybody prepares it."""
+"""One decoding pass: what an image is, before anybody prepares it.
+
+The workers of the pool import this file, so it stays free of tables and their package.
+"""
 
 from __future__ import annotations
 
 import zipfile
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -11,45 +16,65 @@ import numpy as np
 
 from medgraft.errors import ReadError
 from medgraft.index.hashing import array_id, content_id, perceptual, thumbnail
-from medgraft.index.paths import Reject
 from medgraft.read import Scan, identity, read
+from medgraft.read.quiet import quiet
+from medgraft.worker import Work
 
 TAGS = ("patient_id", "study_id", "view", "laterality", "modality")
 
 
-@dataclass(frozen=True)
-class Job:
-    """Images of one file to be measured together.
+@dataclass
+class Measured:
+    """What was found: a dictionary of columns per image; path, reason and remedy per reject."""
 
-    Attributes:
+    rows: list[dict[str, Any]] = field(default_factory=list)
+    rejects: list[tuple[str, str, str]] = field(default_factory=list)
+
+
+@contextmanager
+def measuring(root: str, *, decode: bool) -> Iterator[Work]:
+    """Work for `medgraft.pool.spread`: from paths to the fields of what `measure` finds."""
+    with quiet():
+        yield lambda paths: (vars(measure(Path(root), paths, decode=decode)), None)
+
+
+@contextmanager
+def identifying() -> Iterator[Work]:
+    """Work for `medgraft.pool.spread`: from a file to its tags, or reason and remedy."""
+    with quiet():
+        yield lambda file: (_identify(file), None)
+
+
+@contextmanager
+def comparing() -> Iterator[Work]:
+    """Work for `medgraft.pool.spread`: from a file to its thumbnail, if it can still be read."""
+    with quiet():
+        yield lambda file: (None, small(file))
+
+
+def measure(root: Path, paths: Sequence[str], *, decode: bool = True) -> Measured:
+    """Hash and decode the images of one file.
+
+    Args:
         root: The folder that `paths` start from.
         paths: One path, or all members that are wanted of one archive.
         decode: Whether to decode, or only to hash the content.
     """
-
-    root: str
-    paths: tuple[str, ...]
-    decode: bool = True
-
-
-@dataclass
-class Measured:
-    """What was found: one dictionary of columns per image, and what could not be read."""
-
-    rows: list[dict[str, Any]] = field(default_factory=list)
-    rejects: list[Reject] = field(default_factory=list)
-
-
-def measure(job: Job) -> Measured:
-    """Hash and decode the images of one job."""
     found = Measured()
-    archive = Path(job.root, job.paths[0].partition("#")[0])
-    if "#" in job.paths[0] and archive.suffix.lower() == ".npz":
-        _measure_members(job, archive, found)
+    archive = Path(root, paths[0].partition("#")[0])
+    if "#" in paths[0] and archive.suffix.lower() == ".npz":
+        _measure_members(root, paths, archive, found, decode=decode)
         return found
-    for path in job.paths:
-        _measure_file(Path(job.root, path), path, found, decode=job.decode)
+    for path in paths:
+        _measure_file(Path(root, path), path, found, decode=decode)
     return found
+
+
+def _identify(file: str) -> dict[str, Any]:
+    try:
+        return asdict(identity(file))
+    except ReadError as error:
+        return {"reject": (error.reason, error.remedy)}
 
 
 def _measure_file(file: Path, path: str, found: Measured, *, decode: bool) -> None:
@@ -64,10 +89,10 @@ def _measure_file(file: Path, path: str, found: Measured, *, decode: bool) -> No
             scan = read(file)
             row |= describe(scan) | _tags(file, scan)
     except ReadError as error:
-        found.rejects.append(Reject(path, error.reason, error.remedy))
+        found.rejects.append((path, error.reason, error.remedy))
     except OSError as error:
         found.rejects.append(
-            Reject(
+            (
                 path,
                 f"it cannot be opened: {error.strerror}",
                 "Check the file and its permissions.",
@@ -85,10 +110,12 @@ def _tags(file: Path, scan: Scan) -> dict[str, str]:
     return {name: value for name in TAGS if (value := getattr(said, name))}
 
 
-def _measure_members(job: Job, archive: Path, found: Measured) -> None:
+def _measure_members(
+    root: Path, paths: Sequence[str], archive: Path, found: Measured, *, decode: bool
+) -> None:
     """All wanted rows of an archive's arrays; each array is unpacked once."""
     wanted: dict[str, list[tuple[str, int]]] = {}
-    for path in job.paths:
+    for path in paths:
         name, _, row = path.partition("#")[2].rpartition("/")
         wanted.setdefault(name, []).append((path, int(row)))
     for name, rows in wanted.items():
@@ -97,9 +124,9 @@ def _measure_members(job: Job, archive: Path, found: Measured) -> None:
                 images = arrays[name]
         except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
             reason = f"its archive cannot be unpacked: {str(error).partition(chr(10))[0]}"
-            found.rejects += [Reject(path, reason, "Copy the archive again.") for path, _ in rows]
+            found.rejects += [(path, reason, "Copy the archive again.") for path, _ in rows]
             continue
-        _measure_rows(Path(job.root), rows, images, found, decode=job.decode)
+        _measure_rows(root, rows, images, found, decode=decode)
 
 
 def _measure_rows(
@@ -108,7 +135,7 @@ def _measure_rows(
     for path, number in rows:
         if not 0 <= number < len(images):
             reason = f"its array has {len(images)} rows, and no row {number}"
-            found.rejects.append(Reject(path, reason, "Correct the number."))
+            found.rejects.append((path, reason, "Correct the number."))
             continue
         row: dict[str, Any] = {"path": path, "image_id": array_id(images[number])}
         if decode:

@@ -7,11 +7,10 @@ from pathlib import Path, PurePosixPath
 
 import polars as pl
 
-from medgraft.errors import ReadError, TableError
+from medgraft.errors import TableError
 from medgraft.index.layouts import Asked, Found, layout
 from medgraft.index.paths import IMAGES, Reject, is_dicom, suffix, walk
-from medgraft.index.pool import spread
-from medgraft.read import Identity, identity
+from medgraft.pool import spread
 
 OTHERS = IMAGES - {".dcm", ".dicom", ".ima"}  # suffixes that no DICOM file has
 TRIED = 20  # files looked at before a folder counts as one without DICOM
@@ -66,30 +65,29 @@ def dicom_tree(source: Path, asked: Asked) -> Found:  # noqa: ARG001 (takes no o
 
 
 def _tags(source: Path, files: list[str]) -> tuple[pl.DataFrame, list[Reject]]:
-    jobs = [str(source / path) for path in files]
     rows, rejects = [], []
-    for place, said in spread(
-        _identity, jobs, what="reading tags", workers=None if len(jobs) > 200 else 0
-    ):
-        path = files[place]
-        if isinstance(said, Identity):
-            folder = str(PurePosixPath(path).parent)
-            position = ",".join(f"{x:.4f}" for x in said.position) if said.position else None
+    with spread(
+        "medgraft.index.measure:identifying",
+        [str(source / path) for path in files],
+        what="reading tags",
+        workers=None if len(files) > 200 else 0,
+    ) as replies:
+        for reply in replies:
+            path = files[reply.place]
+            why = reply.failure or reply.said.get("reject")
+            if why:
+                rejects.append(Reject(path, *why))
+                continue
+            position = reply.said["position"]
             rows.append(
-                {"path": path, "folder": folder, "position": position}
-                | {name: getattr(said, name) for name in TAGGED}
+                {
+                    "path": path,
+                    "folder": str(PurePosixPath(path).parent),
+                    "position": ",".join(f"{x:.4f}" for x in position) if position else None,
+                }
+                | {name: reply.said[name] for name in TAGGED}
             )
-        else:
-            reason, remedy = said or ("its decoder crashed", "Copy or export it again.")
-            rejects.append(Reject(path, reason, remedy))
     return pl.DataFrame(rows, schema=SCHEMA), rejects
-
-
-def _identity(path: str) -> Identity | tuple[str, str]:
-    try:
-        return identity(path)
-    except ReadError as error:
-        return error.reason, error.remedy
 
 
 def _volumes(tags: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame, list[Reject]]:
