@@ -11,6 +11,7 @@ import tyro
 if TYPE_CHECKING:
     from medgraft.index.build import Built
     from medgraft.index.layouts import Asked
+    from medgraft.index.table import Index as Table
 
 
 @dataclass(frozen=True)
@@ -18,11 +19,13 @@ class Index:
     """Find the images in a folder, whose they are, and what is known of them.
 
     Each image is decoded once; what cannot be read stands in rejects.csv beside the index,
-    with its reason. The images themselves are neither moved nor copied.
+    with its reason. The images themselves are neither moved nor copied. Of a table, columns
+    whose names leave no doubt are taken without being named, and the output says which.
 
     Examples:
-        medgraft index films --patient-from '(?P<patient>P[0-9]+)_' --out films.parquet
+        medgraft index films --out films.parquet
         medgraft index films --table labels.csv --path file --label label --patient patient
+        medgraft index films --patient-from '(?P<patient>P[0-9]+)_' --out films.parquet
     """
 
     source: Annotated[Path, tyro.conf.Positional]
@@ -36,15 +39,15 @@ class Index:
     path: str | None = None
     """Column of the table with the path of each image, or a pattern such as png/{ref}.png."""
     label: str | None = None
-    """Columns that hold labels, separated by commas."""
+    """Columns that hold labels, separated by commas; none if there is none."""
     patient: str | None = None
-    """Column with the patient."""
+    """Column with the patient; none if there is none."""
     patient_from: str | None = None
     """A column, or a regular expression with (?P<patient>...) that is searched in each path."""
     group: str | None = None
     """Column with what must not cross a split: site, slide, video."""
     mask: str | None = None
-    """Column with the path of the mask."""
+    """Column with the path of the mask; none if there is none."""
     view: str | None = None
     """Column with the view, such as PA."""
     study: str | None = None
@@ -106,14 +109,18 @@ class Index:
 
 def _report(built: Built, out: Path) -> None:
     """Say what was found, and what the user has to know before trusting a number."""
-    from medgraft.index.summary import summarise
+    from medgraft.index.summary import label_lines, summarise
 
     index, said = built.index, summarise(built.index)
     print(f"layout    {built.layout}: {built.why}")
+    if built.guessed:
+        print(f"columns   {built.guessed}")
     print(f"images    {said['images']}")
     print(f"patients  {'unknown' if said['patients'] is None else said['patients']}")
-    for name, count in said["classes"].items():
-        print(f"  {name}: {count}")
+    first, *others = label_lines(index)
+    print(f"labels    {first}")
+    for line in others:
+        print(f"          {line}")
     rejected = index.rejects.height
     print(f"rejected  {rejected}" + (f" (see {out.with_name('rejects.csv')})" if rejected else ""))
     for path, reason, _ in index.rejects.head(3).iter_rows():
@@ -137,9 +144,26 @@ def _print_warnings(built: Built) -> None:
         )
     elif missing := index.frame["patient_id"].null_count():
         print(f"warning: {missing} images have no patient; each counts as one of its own.")
+    if _one_class(index):
+        print(
+            "warning: there is one class only, so `medgraft train` has nothing to tell apart;"
+            " index a folder that holds another class too, or name a column with --label."
+        )
     if "orig_split" in index.frame.columns:
         print("note: the data come with a split; `medgraft split INDEX --original` takes it over")
     try:
         check_split(index)
     except LeakageError as error:
         print(f"warning: {error}")
+
+
+def _one_class(index: Table) -> bool:
+    """Whether there are labels, and a classifier cannot be made of them."""
+    from medgraft.errors import TableError
+    from medgraft.index.target import Target
+
+    try:
+        Target.of(index)
+    except TableError:
+        return bool(index.labels)
+    return False

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 class Split:
     """Divide an index so that no patient, group or image is in two parts.
 
-    Labels are spread evenly; the same seed gives the same split, whatever the order of the
+    Labels are spread evenly, as are images without one; the same seed gives the same split, whatever the order of the
     rows. The split is written into the index.
 
     Example:
@@ -45,7 +45,7 @@ class Split:
     def run(self) -> None:
         """Split, save, and say what came out."""
         from medgraft.index.split import missing_classes
-        from medgraft.index.summary import table
+        from medgraft.index.summary import table, unlabelled
         from medgraft.index.table import Index
 
         index = Index.load(self.index)
@@ -57,6 +57,11 @@ class Split:
             print(_fold_table(index))
         if not self.folds or self.fold is not None:
             print(table(index))
+        if index.labels and (blank := unlabelled(index, index.frame)):
+            print(
+                f"note: {blank} of {len(index)} images have no label; they are spread evenly like a"
+                " class of their own, and nothing is learned from them"
+            )
         for part, name in missing_classes(index):
             print(
                 f"warning: {part} has no image of {name!r}; what needs one will be undefined there"

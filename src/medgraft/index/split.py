@@ -18,8 +18,9 @@ SHOWN = 5
 def split(index: Index, *, test: float = 0.2, val: float = 0.1, seed: int = 0) -> Index:
     """The index with its column `split` filled.
 
-    Units (see `units`) are kept whole and labels are spread evenly. The shares are of images,
-    reached as nearly as whole units allow. The order of the rows does not matter.
+    Units (see `units`) are kept whole and labels are spread evenly, as are images without a
+    label. The shares are of images, reached as nearly as whole units allow. The order of the
+    rows does not matter.
 
     Args:
         index: The index; a split that it has is replaced.
@@ -88,7 +89,8 @@ def adopt(index: Index) -> Index:
     if "orig_split" not in index.frame.columns:
         raise TableError(
             "the data must come with a split to adopt (folders train/val/test, arrays"
-            " train_images/..., or --split COLUMN), and did not. Leave --original out."
+            " train_images/..., or --split COLUMN), and did not. Run"
+            " `medgraft split INDEX` without --original."
         )
     taken = index.with_frame(index.frame.with_columns(pl.col("orig_split").alias("split")))
     check_split(taken)
@@ -181,8 +183,9 @@ def _divide(index: Index, shares: np.ndarray, names: list[str], seed: int) -> np
 
 
 def _labels(index: Index) -> np.ndarray:
-    """Which labels each image has, (N, K); an archive without labels is divided by count."""
+    """Which labels each image has, (N, K + 1); to have none is spread like a class of its own."""
     if not index.labels:
         return np.zeros((len(index), 0))
-    present: np.ndarray = (Target.of(index).matrix(index.frame) == 1).astype(np.float64)
-    return present
+    truth = Target.of(index).matrix(index.frame)
+    blank = np.isnan(truth).all(axis=1, keepdims=True)
+    return np.concatenate([truth == 1, blank], axis=1).astype(np.float64)

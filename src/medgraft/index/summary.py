@@ -9,14 +9,16 @@ import polars as pl
 from medgraft.index.table import PARTS, Index
 from medgraft.index.target import as_classes, is_independent
 
+SIGNS = {1: "positive", 0: "negative", -1: "uncertain"}
+
 
 def summarise(index: Index) -> dict[str, Any]:
     """Counts, as ``run.json`` holds them under ``data``.
 
     Returns:
         `images`, `patients` (None where they are unknown), `patients_known`, `layout`,
-        `rejected`, and `splits`: for each part that has images its `images`, `patients` and
-        `classes` (name: images that have it).
+        `rejected`, and `splits`: for each part that has images its `images`, `patients`,
+        `unlabelled` (images blank in every label) and `classes` (name: images that have it).
     """
     found = {part: index.frame.filter(pl.col("split") == part) for part in PARTS}
     return {
@@ -30,7 +32,45 @@ def summarise(index: Index) -> dict[str, Any]:
 
 def _counts(index: Index, rows: pl.DataFrame) -> dict[str, Any]:
     patients = rows["patient_id"].drop_nulls().n_unique() if index.patients_known else None
-    return {"images": rows.height, "patients": patients, "classes": class_counts(index, rows)}
+    return {
+        "images": rows.height,
+        "patients": patients,
+        "unlabelled": unlabelled(index, rows),
+        "classes": class_counts(index, rows),
+    }
+
+
+def unlabelled(index: Index, rows: pl.DataFrame) -> int:
+    """How many of `rows` are blank in every label."""
+    return rows.filter(pl.all_horizontal(pl.lit(value=True), *blanks(index))).height
+
+
+def blanks(index: Index) -> list[pl.Expr]:
+    """For each label, whether a row is blank in it."""
+    return [pl.col(name).is_null() for name in index.labels]
+
+
+def label_lines(index: Index) -> list[str]:
+    """What is known of the labels, a line per class or per independent label."""
+    if not index.labels:
+        return ["none: `medgraft train` will need a label, pretraining will not"]
+    if all(is_independent(index.frame[name]) for name in index.labels):
+        return [_signs(index.frame[name]) for name in index.labels]
+    lines = [f"{name}: {count}" for name, count in class_counts(index, index.frame).items()]
+    blank = unlabelled(index, index.frame)
+    return [*lines, f"without label: {blank}"] if blank else lines
+
+
+def _signs(column: pl.Series) -> str:
+    """How often a label is present, absent, uncertain and blank.
+
+    Examples:
+        >>> _signs(pl.Series("effusion", [1, 0, 0, None]))
+        'effusion: 1 positive, 2 negative, 0 uncertain, 1 blank'
+    """
+    values = column.cast(pl.Float64)
+    counts = [f"{(values == v).sum()} {word}" for v, word in SIGNS.items()]
+    return f"{column.name}: {', '.join(counts)}, {values.null_count()} blank"
 
 
 def class_counts(index: Index, rows: pl.DataFrame) -> dict[str, int]:
@@ -50,13 +90,14 @@ def table(index: Index) -> str:
     said = summarise(index)
     parts = said["splits"] or {"all": said}
     names = list(said["classes"])
-    head = ["part", "images", "share", "patients", *names]
-    lines = [head]
+    blank = ["no label"] if index.labels and said["unlabelled"] else []
+    lines = [["part", "images", "share", "patients", *names, *blank]]
     for part, counts in parts.items():
         share = f"{counts['images'] / max(said['images'], 1):.1%}"
         patients = "unknown" if counts["patients"] is None else str(counts["patients"])
         classes = [str(counts["classes"][name]) for name in names]
-        lines.append([part, str(counts["images"]), share, patients, *classes])
+        without = [str(counts["unlabelled"])] if blank else []
+        lines.append([part, str(counts["images"]), share, patients, *classes, *without])
     return aligned(lines)
 
 

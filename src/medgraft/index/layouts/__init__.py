@@ -22,6 +22,9 @@ from medgraft.registry import Registry
 class Asked:
     """What the user said about where things stand; None where nothing was said.
 
+    A layout may guess what was not said, if it says so. ``none`` for `label`, `patient` or
+    `mask` says that there is none, whatever the columns are called.
+
     Attributes:
         table: File with a row per image, relative to the source or to the current folder.
         path: Column of `table` with the path of the image, or a pattern such as
@@ -63,6 +66,7 @@ class Found:
         labels: Names of the label columns in `frame`.
         rejects: What could not be used.
         notes: Sentences for the user: what was ignored, what was assumed.
+        guessed: Which columns were taken without being asked for; empty if none.
     """
 
     frame: pl.DataFrame
@@ -70,6 +74,7 @@ class Found:
     labels: tuple[str, ...] = ()
     rejects: list[Reject] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
+    guessed: str = ""
 
 
 Finder = Callable[[Path, Asked], Found]
@@ -120,7 +125,7 @@ def choose(name: str, source: Path, asked: Asked) -> tuple[Layout, str]:
     Args:
         name: A layout, or "auto" to look which one fits.
         source: The folder or file that holds the images.
-        asked: What the user said; naming a table chooses among the layouts that take one.
+        asked: What the user said; to name a table or a path in it leaves layouts that take one.
 
     Raises:
         UnknownNameError: If no layout is called `name`.
@@ -145,14 +150,18 @@ def choose(name: str, source: Path, asked: Asked) -> tuple[Layout, str]:
 
 def _look(source: Path, asked: Asked) -> tuple[Layout, str]:
     parts = [layouts.get(n) for n in layouts.names()]
-    if asked.table:
-        parts = [part for part in parts if "table" in part.takes]
+    if asked.table or asked.path:
+        parts = [part for part in parts if part.takes.issuperset(asked.given())]
         if len(parts) == 1:
-            return parts[0], "a table was named"
+            return parts[0], "a table was named" if asked.table else "a path in a table was named"
     fits = [(part, why) for part in parts if (why := part.recognise(source))]
     if len(fits) == 1:
         return fits[0]
     if not fits:
+        from medgraft.index.layouts.folders import without_classes  # it registers itself here
+
+        if advice := without_classes(source):
+            raise TableError(advice)
         raise TableError(
             f"'{source}' must hold images in a layout that can be recognised, and none was:"
             f" looked for {'; '.join(f'{p.name} ({p.source})' for p in parts)}."

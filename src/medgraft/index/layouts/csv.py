@@ -9,21 +9,11 @@ import polars as pl
 
 from medgraft.errors import TableError
 from medgraft.index.layouts import Asked, Found, layout
+from medgraft.index.layouts._guess import guess, path_column
 from medgraft.index.parts import part_of
 from medgraft.index.paths import TABLES, Reject, relative, suffix
 from medgraft.index.table import COLUMNS, near
 
-PATH_NAMES = (
-    "path",
-    "file",
-    "filename",
-    "file_name",
-    "filepath",
-    "file_path",
-    "image",
-    "image_path",
-)
-TRIED = 20  # rows of a table that are tried when looking for the column of paths
 BLANK = ("", "nan")
 TAKES = frozenset(
     ["table", "path", "label", "patient", "group", "mask", "view", "study", "laterality", "split"]
@@ -41,7 +31,7 @@ def recognise(source: Path) -> str | None:
     """A table at the top names files that exist."""
     for table in _tables(source):
         try:
-            column = _find_path_column(_read(table), _root(source))
+            column = path_column(_read(table), _root(source))
         except TableError:
             continue
         if column:
@@ -60,16 +50,17 @@ def csv(source: Path, asked: Asked) -> Found:
 
     Every value is read as text, so that a patient ``007`` stays one; label columns of nothing
     but 1, 0, -1 and blanks become numbers. A row whose file is missing, lies outside the
-    source, or stands twice with different labels is a reject.
+    source, or stands twice with different labels is a reject. Columns that were not asked for
+    are taken if their names leave no doubt, and named in `guessed`.
     """
     root = _root(source)
     file = _table(source, asked)
     table = _read(file)
+    asked, guessed = guess(table, root, file, asked)
     for wish in sorted(TAKES - {"table", "path"}):
         for column in _columns(asked, wish):
             _check_column(table, column, file, wish)
-    notes: list[str] = []
-    paths = _paths(table, root, file, asked, notes)
+    paths = _paths(table, file, str(asked.path))
     frame, rejects = _existing(table.with_columns(paths.alias("__path")), root, file)
     if frame.is_empty():
         raise TableError(
@@ -80,9 +71,8 @@ def csv(source: Path, asked: Asked) -> Found:
         )
     frame, doubles = _once_each(_arrange(frame, root, asked, file, rejects), asked.label)
     rejects += doubles
-    if not asked.label:
-        notes.append(f"no label was named; --label takes one of: {', '.join(table.columns)}")
-    return Found(frame, root, asked.label, rejects, notes)
+    notes = [] if asked.label else [f"--label takes one of: {', '.join(table.columns)}"]
+    return Found(frame, root, asked.label, rejects, notes, guessed)
 
 
 def _columns(asked: Asked, wish: str) -> tuple[str, ...]:
@@ -153,22 +143,11 @@ def _check_column(table: pl.DataFrame, column: str, file: Path, wish: str) -> No
         )
 
 
-def _paths(
-    table: pl.DataFrame, root: Path, file: Path, asked: Asked, notes: list[str]
-) -> pl.Series:
-    if asked.path is None:
-        column = _find_path_column(table, root)
-        if column is None:
-            raise TableError(
-                f"--path must name the column of '{file.name}' that holds the path of each image"
-                f" in '{root}'. {near('path', table.columns)}"
-            )
-        notes.append(f"paths come from column {column!r}")
-        return table[column]
-    if "{" not in asked.path:
-        _check_column(table, asked.path, file, "path")
-        return table[asked.path]
-    return _filled(table, asked.path, file)
+def _paths(table: pl.DataFrame, file: Path, wanted: str) -> pl.Series:
+    if "{" not in wanted:
+        _check_column(table, wanted, file, "path")
+        return table[wanted]
+    return _filled(table, wanted, file)
 
 
 def _filled(table: pl.DataFrame, pattern: str, file: Path) -> pl.Series:
@@ -178,20 +157,6 @@ def _filled(table: pl.DataFrame, pattern: str, file: Path) -> pl.Series:
         _check_column(table, name, file, "path")
     literal = re.sub(r"\{[^{}]*\}", "{}", pattern)
     return table.select(pl.format(literal, *(pl.col(n) for n in names)).alias("p"))["p"]
-
-
-def _find_path_column(table: pl.DataFrame, root: Path) -> str | None:
-    def exists(column: str) -> bool:
-        values = table[column].drop_nulls().head(TRIED).to_list()
-        inside = [relative(root, value) for value in values]
-        return (
-            bool(values)
-            and sum(bool(p) and (root / str(p)).is_file() for p in inside) > len(values) / 2
-        )
-
-    able = [c for c in table.columns if exists(c)]
-    named = [c for c in able if c.lower() in PATH_NAMES]
-    return (named or able)[0] if len(named) == 1 or len(able) == 1 else None
 
 
 def _existing(table: pl.DataFrame, root: Path, file: Path) -> tuple[pl.DataFrame, list[Reject]]:

@@ -12,15 +12,20 @@ from medgraft.index.parts import part_of
 from medgraft.index.paths import Reject, looks_like_image, walk
 
 PEEK = 200  # files looked at in a folder before it counts as one without images
+PICTURES = frozenset(["data", "image", "images", "imgs", "img", "pictures", "raw"])
+MASKS = frozenset(
+    ["annotation", "annotations", "labels", "mask", "masks", "segmentation", "segmentations"]
+)
 
 
 def recognise(source: Path) -> str | None:
     """At least two folders side by side hold images."""
     if not source.is_dir():
         return None
-    names = [f.name for f in _subfolders(source) if _holds_image(f)]
+    names = [f.name for f in _subfolders(source) if _may_be_class(f.name) and _holds_image(f)]
     if _are_parts(names):
-        inner = {f.name for n in names for f in _subfolders(source / n) if _holds_image(f)}
+        inside = [f for n in names for f in _subfolders(source / n) if _may_be_class(f.name)]
+        inner = {f.name for f in inside if _holds_image(f)}
         return f"{_listed(names)} hold class folders {_listed(sorted(inner))}" if inner else None
     return f"the folders {_listed(names)} hold images" if len(names) > 1 else None
 
@@ -32,15 +37,21 @@ def folders(source: Path, asked: Asked) -> Found:  # noqa: ARG001 (takes no opti
     """Images by class folder; with ``train``, ``val`` and ``test`` above, the part is kept.
 
     The class is the name of the topmost folder (below the part, if there are parts); images
-    may lie deeper. The part stands in the column `orig_split`.
+    may lie deeper. The part stands in the column `orig_split`. Folders such as ``masks`` are no
+    classes and are left out. Where no folder can be a class, all images are taken without label.
     """
     seen = walk(source)
-    tops = sorted({path.partition("/")[0] for path in seen.files if "/" in path})
+    files = [path for path in seen.files if MASKS.isdisjoint(_folders(path))]
+    tops = sorted({path.partition("/")[0] for path in files if "/" in path})
     depth = 1 if _are_parts(tops) else 0
+    notes = _left_out(len(seen.files) - len(files), seen.ignored)
+    if not any(map(_may_be_class, tops)):
+        frame = pl.DataFrame({"path": files}, schema={"path": pl.String})
+        return Found(frame, source, (), list(seen.rejects), notes)
     rows, rejects = [], list(seen.rejects)
-    for path in seen.files:
+    for path in files:
         above = path.split("/")[:-1]
-        if len(above) > depth:
+        if len(above) > depth and _may_be_class(above[depth]):
             part = part_of(above[0]) if depth else None
             rows.append((path, above[depth], part))
         else:
@@ -50,14 +61,39 @@ def folders(source: Path, asked: Asked) -> Found:  # noqa: ARG001 (takes no opti
     if not rows:
         raise TableError(
             f"'{source}' must hold a folder per class with images in it; found"
-            f" {len(seen.files)} files that may be images, none of them in a class folder."
+            f" {len(files)} files that may be images, none of them in a class folder."
         )
     schema = {"path": pl.String, "label": pl.String, "orig_split": pl.String}
     frame = pl.DataFrame(rows, schema=schema, orient="row")
-    notes = []
-    if seen.ignored:
-        notes.append(f"{len(seen.ignored)} files are no images, such as {seen.ignored[0]}")
     return Found(frame if depth else frame.drop("orig_split"), source, ("label",), rejects, notes)
+
+
+def without_classes(source: Path) -> str | None:
+    """Why a folder with images has no two classes, and what to do; None if it has no images."""
+    if not source.is_dir() or not _holds_image(source):
+        return None
+    names = [f.name for f in _subfolders(source) if _holds_image(f)]
+    where = f"in {_listed(names)}" if names else "side by side"
+    return (
+        f"'{source}' must hold a folder per class or a table with a row per image, and its images"
+        f" lie {where}: that is one class only, or no label at all. Sort them into class folders,"
+        " put a table beside them (--table), or index them so with --layout folders."
+    )
+
+
+def _folders(path: str) -> set[str]:
+    return {name.lower() for name in path.split("/")[:-1]}
+
+
+def _may_be_class(name: str) -> bool:
+    return name.lower() not in PICTURES | MASKS
+
+
+def _left_out(masks: int, ignored: list[str]) -> list[str]:
+    notes = [f"{masks} files in folders of masks or annotations were left out"] if masks else []
+    if ignored:
+        notes.append(f"{len(ignored)} files are no images, such as {ignored[0]}")
+    return notes
 
 
 def _are_parts(names: list[str]) -> bool:
