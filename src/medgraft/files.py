@@ -125,14 +125,24 @@ def new_folder(path: str | os.PathLike[str]) -> Path:
     Raises:
         OutputError: If `path` is a file, or a folder that is not empty.
     """
+    path = check_free(path)
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise _plain(error, path) from error
+    return path
+
+
+def check_free(path: str | os.PathLike[str]) -> Path:
+    """Refuse a folder for output that already holds something; nothing is made.
+
+    Raises:
+        OutputError: If `path` is a file, or a folder that is not empty.
+    """
     path = Path(path)
     if path.exists() and (not path.is_dir() or any(path.iterdir())):
         raise OutputError(
             f"--out must name a new or empty folder, but '{path}' exists. Choose another name"
             " or remove it; `medgraft train --resume` goes on with a run that was stopped."
         )
-    try:
-        path.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise _plain(error, path) from error
     return path

@@ -33,7 +33,7 @@ def test_a_day_in_three_lines(index, run):
     assert set(Index.load(index).frame["split"]) == {"train", "val", "test"}
     code, out, err = run("audit", index, "--workers", 0)
     assert (code, err) == (0, "")
-    assert index.with_name("audit.json").is_file()
+    assert index.with_name("films.audit.json").is_file()
 
 
 def test_what_exists_is_not_replaced_without_force(index, classes, run):

@@ -35,7 +35,22 @@ def test_what_is_saved_is_loaded(index, tmp_path):
         "folders",
         True,
     )
-    assert pl.read_csv(tmp_path / "rejects.csv").rows() == index.rejects.rows()
+
+
+def test_rejects_are_copied_under_the_name_of_the_index(index, tmp_path):
+    for name in ("one", "two"):
+        index.save_rejects(tmp_path / f"{name}.parquet")
+    for name in ("one", "two"):
+        found = pl.read_csv(tmp_path / f"{name}.rejects.csv")
+        assert found.rows() == index.rejects.rows()
+
+
+def test_rejects_of_an_index_that_was_replaced_go(index, tmp_path):
+    path = tmp_path / "one.parquet"
+    file = index.save_rejects(path)
+    assert file is not None
+    assert Index(index.frame, index.root).save_rejects(path) is None
+    assert not file.exists()
 
 
 def test_an_index_that_moved_with_its_data_is_found(index, tmp_path):

@@ -24,7 +24,7 @@ class Audit:
     index: Annotated[Path, tyro.conf.Positional]
     """Index written by `medgraft index`."""
     out: Path | None = None
-    """Where to write the findings; audit.json beside the index if not given."""
+    """Where to write the findings; such as films.audit.json beside the index if not given."""
     strict: bool = False
     """Refuse warnings too."""
     distance: int = 6
@@ -40,7 +40,7 @@ class Audit:
         from medgraft.files import write_json
         from medgraft.index.audit import audit
         from medgraft.index.summary import table
-        from medgraft.index.table import Index
+        from medgraft.index.table import Index, beside
 
         if not 0 <= self.distance <= 32:
             raise ArgumentError(f"--distance must be in [0, 32] bits, got {self.distance}.")
@@ -48,7 +48,7 @@ class Audit:
         result = audit(
             index, distance=self.distance, confirm=not self.no_confirm, workers=self.workers
         )
-        out = self.out or self.index.with_name("audit.json")
+        out = self.out or beside(self.index, "audit.json")
         write_json(out, {"index": str(self.index), **result.as_dict()})
         print(table(index))
         for finding in result.findings:

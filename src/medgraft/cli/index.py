@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 class Index:
     """Find the images in a folder, whose they are, and what is known of them.
 
-    Each image is decoded once; what cannot be read stands in rejects.csv beside the index,
-    with its reason. The images themselves are neither moved nor copied. Of a table, columns
+    Each image is decoded once; what cannot be read stands beside the index, such as in
+    films.rejects.csv, with its reason. The images themselves are neither moved nor copied. Of a table, columns
     whose names leave no doubt are taken without being named, and the output says which.
 
     Examples:
@@ -87,6 +87,7 @@ class Index:
             workers=self.workers,
         )
         built.index.save(out)
+        built.index.save_rejects(out)
         _report(built, out)
 
     def _asked(self) -> Asked:
@@ -110,6 +111,7 @@ class Index:
 def _report(built: Built, out: Path) -> None:
     """Say what was found, and what the user has to know before trusting a number."""
     from medgraft.index.summary import label_lines, summarise
+    from medgraft.index.table import beside
 
     index, said = built.index, summarise(built.index)
     print(f"layout    {built.layout}: {built.why}")
@@ -122,7 +124,7 @@ def _report(built: Built, out: Path) -> None:
     for line in others:
         print(f"          {line}")
     rejected = index.rejects.height
-    print(f"rejected  {rejected}" + (f" (see {out.with_name('rejects.csv')})" if rejected else ""))
+    print(f"rejected  {rejected}" + (f" (see {beside(out, 'rejects.csv')})" if rejected else ""))
     for path, reason, _ in index.rejects.head(3).iter_rows():
         print(f"  {path}: {reason}")
     for note in built.notes:

@@ -53,6 +53,7 @@ class Split:
         index = self._divided(index)
         out = self.out or self.index
         index.save(out)
+        index.save_rejects(out)
         if self.folds:
             print(_fold_table(index))
         if not self.folds or self.fold is not None:

@@ -61,7 +61,7 @@ class Audit:
         return [finding for finding in self.findings if finding.level in levels]
 
     def as_dict(self) -> dict[str, Any]:
-        """What ``audit.json`` holds."""
+        """What is written as ``films.audit.json``."""
         return {"findings": [asdict(f) for f in self.findings], **self.summary}
 
 
@@ -270,5 +270,5 @@ def _people(index: Index) -> Iterator[Finding]:
 def _rejects(index: Index) -> Iterator[Finding]:
     rejects = index.rejects.rows(named=True)
     yield from _finding(
-        "rejected", "note", rejects, "rows that could not be used (see rejects.csv)"
+        "rejected", "note", rejects, "rows that could not be used (the index names them)"
     )

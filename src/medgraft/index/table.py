@@ -114,10 +114,7 @@ class Index:
         )
 
     def save(self, path: str | Path) -> None:
-        """Write the index, and ``rejects.csv`` beside it for people to read.
-
-        The rejects are kept inside the index as well: where two indexes share a folder, the
-        later one's ``rejects.csv`` replaces the earlier one's, and neither loses a row.
+        """Write the index, its rejects inside it; `save_rejects` copies them for people to read.
 
         Raises:
             OutputError: If the file cannot be written; the old one stays.
@@ -135,7 +132,20 @@ class Index:
             self.frame.write_parquet(
                 temporary, metadata={"medgraft": __version__, "medgraft.index": json.dumps(meta)}
             )
-        write_text(path.with_name("rejects.csv"), self.rejects.write_csv())
+
+    def save_rejects(self, path: str | Path) -> Path | None:
+        """Write the rejects of the index at `path` beside it, as a table for people.
+
+        Returns:
+            The file, called as the index: ``films.rejects.csv`` beside ``films.parquet``. None
+            if there are no rejects; those of an index that was replaced are removed.
+        """
+        file = beside(Path(path), "rejects.csv")
+        if self.rejects.is_empty():
+            file.unlink(missing_ok=True)
+            return None
+        write_text(file, self.rejects.write_csv())
+        return file
 
     def with_frame(self, frame: pl.DataFrame) -> Index:
         """The same index with other rows or columns, checked again."""
@@ -152,6 +162,16 @@ class Index:
         takes it.
         """
         return str(self.root / path)
+
+
+def beside(index: Path, ending: str) -> Path:
+    """A file that goes with an index and is called as it is.
+
+    Examples:
+        >>> beside(Path("data/films.parquet"), "audit.json").as_posix()
+        'data/films.audit.json'
+    """
+    return index.with_name(f"{index.stem}.{ending}")
 
 
 def near(name: str, known: Sequence[str]) -> str:
