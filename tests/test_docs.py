@@ -4,7 +4,6 @@ import glob
 import importlib
 import re
 import shlex
-import signal
 
 import pytest
 from docs.generate import ROOT, TERMINAL, pages
@@ -131,11 +130,7 @@ def call(words):
     """Run one line of a page in this process, wildcards expanded, and return its status."""
     assert words[0] == "medgraft", f"a page may run medgraft only, not {words[0]!r}"
     expanded = [name for w in words[1:] for name in (sorted(glob.glob(w)) if "*" in w else [w])]
-    before = signal.getsignal(signal.SIGPIPE)
-    try:
-        return cli.main(expanded)
-    finally:
-        signal.signal(signal.SIGPIPE, before)
+    return cli.main(expanded)
 
 
 @pytest.mark.slow

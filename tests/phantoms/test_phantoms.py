@@ -2,7 +2,6 @@
 
 import csv
 import hashlib
-import signal
 from dataclasses import replace
 
 import numpy as np
@@ -187,15 +186,6 @@ def test_an_existing_folder_is_not_overwritten(tmp_path):
         write_archive(tmp_path, patients=1, side=32)
 
 
-@pytest.fixture
-def pipes():
-    """Undo what `main` does to SIGPIPE, which would end the tests that come after."""
-    before = signal.getsignal(signal.SIGPIPE)
-    yield
-    signal.signal(signal.SIGPIPE, before)
-
-
-@pytest.mark.usefixtures("pipes")
 def test_the_command_writes_and_says_what_is_next(tmp_path, capsys):
     out = str(tmp_path / "films")
     assert main(["phantoms", "--out", out, "--patients", "2", "--side", "32"]) == 0

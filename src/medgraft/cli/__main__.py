@@ -18,14 +18,19 @@ from medgraft.registry import unknown_name
 DONE, BUG, WRONG_CALL, REFUSED, INTERRUPTED = 0, 1, 2, 3, 130
 
 
+def entry() -> int:
+    """The program `medgraft`: `main`, in a process of its own."""
+    if hasattr(signal, "SIGPIPE"):
+        signal.signal(signal.SIGPIPE, signal.SIG_DFL)  # `medgraft list backbones | head`
+    return main()
+
+
 def main(arguments: list[str] | None = None) -> int:
-    """Run one command and return its exit code.
+    """Run one command and return its exit code; the process it runs in stays as it is.
 
     0 done; 1 our bug; 2 wrong call or bad input; 3 a check refused; 130 stopped by Ctrl-C.
     """
     arguments = sys.argv[1:] if arguments is None else arguments
-    if hasattr(signal, "SIGPIPE"):
-        signal.signal(signal.SIGPIPE, signal.SIG_DFL)  # `medgraft list backbones | head`
     try:
         return _run(arguments)
     except CheckRefusedError as error:
@@ -118,4 +123,4 @@ def _overview() -> str:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(entry())
