@@ -51,7 +51,7 @@ def perceptual(array: np.ndarray) -> int | None:
     spread = float(np.ptp(grey))
     if not np.isfinite(spread) or spread == 0:
         return None
-    bits = waves > np.median(waves[1:])
+    bits = waves > np.sort(waves[1:])[len(waves) // 2 - 1]  # the median of an odd number
     bits[0] = False  # the mean brightness says nothing about the look
     return int.from_bytes(np.packbits(bits).tobytes(), "big")
 

@@ -15,8 +15,8 @@ from medgraft.read.scan import Scan
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-FORMATS = ("PNG", "JPEG", "BMP", "GIF")
-BEGINNINGS = (b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff", b"BM", b"GIF87a", b"GIF89a")
+PNG, JPEG = b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff"
+FORMATS = {PNG: "PNG", JPEG: "JPEG", b"BM": "BMP", b"GIF87a": "GIF", b"GIF89a": "GIF"}
 COLOUR = {"RGB", "RGBA", "RGBX", "RGBa", "CMYK", "YCbCr", "LAB", "HSV"}
 ORIENTATION = 0x0112  # the EXIF tag that says how the camera was held
 CLEAR = {"RGBA", "LA", "PA", "RGBa", "La"}
@@ -25,7 +25,7 @@ PNG_DEPTH = 24  # byte of a PNG file that holds its bits per sample; the next on
 
 def is_raster(head: bytes, path: Path) -> bool:  # noqa: ARG001 (the signature of a sniff)
     """Whether a file begins like one of these pictures."""
-    return head.startswith(BEGINNINGS)
+    return head.startswith(tuple(FORMATS))
 
 
 @reader("raster", suffixes=(".png", ".jpg", ".jpeg", ".jpe", ".bmp", ".gif"), sniff=is_raster)
@@ -45,15 +45,15 @@ def raster(request: Request) -> Scan:
         raise request.refusal("a picture has no members", "Leave out what follows the '#'.")
     with request.path.open("rb") as handle:
         head = handle.read(32)
-    if head.startswith(BEGINNINGS[0]) and head[PNG_DEPTH : PNG_DEPTH + 1] == b"\x10":
+    if head.startswith(PNG) and head[PNG_DEPTH : PNG_DEPTH + 1] == b"\x10":
         return _deep_png(request, head)
-    if head.startswith(BEGINNINGS[1]):
+    if head.startswith(JPEG):
         request.afford_file()
         data = request.path.read_bytes()
         found = announced(data)
         if found is not None and (found.bits != 8 or found.lossless):
             return _deep_jpeg(request, data)
-    return _by_pillow(request)
+    return _by_pillow(request, head)
 
 
 def _deep_png(request: Request, head: bytes) -> Scan:
@@ -81,10 +81,12 @@ def _deep_jpeg(request: Request, data: bytes) -> Scan:
     return _scan(request, decode(data), 2**found.bits - 1)
 
 
-def _by_pillow(request: Request) -> Scan:
+def _by_pillow(request: Request, head: bytes) -> Scan:
     from PIL import Image, ImageOps
 
-    with Image.open(request.path, formats=FORMATS) as image:
+    # Pillow would import all its plug-ins to ask whether one of several formats fits.
+    fits = [name for start, name in FORMATS.items() if head.startswith(start)]
+    with Image.open(request.path, formats=fits) as image:
         frames = int(getattr(image, "n_frames", 1)) if image.format == "GIF" else 1
         request.afford((frames, image.height, image.width, 4), 8)
         if frames > 1:
