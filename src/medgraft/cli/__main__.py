@@ -5,16 +5,24 @@ from __future__ import annotations
 import ast
 import importlib
 import inspect
+import io
 import pkgutil
 import signal
 import sys
+import textwrap
 import traceback
+from contextlib import redirect_stdout
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from medgraft.errors import CheckRefusedError, MedgraftError
 from medgraft.registry import unknown_name
 
+if TYPE_CHECKING:
+    from tyro.constructors import ConstructorRegistry
+
+WIDTH = 80
+NOTHING = ("none", "None", "null")
 DONE, BUG, WRONG_CALL, REFUSED, INTERRUPTED = 0, 1, 2, 3, 130
 
 
@@ -74,14 +82,64 @@ def _parse(kind: type, name: str, arguments: list[str], module: Any) -> Any:
     import tyro
 
     defaults = module.defaults(arguments) if hasattr(module, "defaults") else {}
-    return tyro.cli(
-        kind,
-        args=arguments,
-        prog=f"medgraft {name}",
-        description=inspect.cleandoc(kind.__doc__ or ""),
-        config=(tyro.conf.OmitArgPrefixes, tyro.conf.FlagCreatePairsOff),
-        **defaults,
+    page = _Page()
+    try:
+        with redirect_stdout(page):  # tyro prints nothing there but help
+            return tyro.cli(
+                kind,
+                args=arguments,
+                prog=f"medgraft {name}",
+                description=inspect.cleandoc(kind.__doc__ or ""),
+                config=(tyro.conf.OmitArgPrefixes, tyro.conf.FlagCreatePairsOff),
+                registry=_constructors(),
+                **defaults,
+            )
+    finally:
+        print(_wrapped(page.getvalue()), end="")
+
+
+class _Page(io.StringIO):
+    """Keeps what is printed, and is a terminal if the program's output is one."""
+
+    def isatty(self) -> bool:
+        return sys.__stdout__ is not None and sys.__stdout__.isatty()
+
+
+def _wrapped(page: str) -> str:
+    """A page of help with its paragraphs filled, which tyro prints as one line each.
+
+    Examples:
+        >>> print(_wrapped("word " * 20 + "end"))
+        word word word word word word word word word word word word word word word word
+        word word word word end
+    """
+    lines = page.splitlines(keepends=True)
+    return "".join(
+        textwrap.fill(line, WIDTH) + "\n" * line.endswith("\n") if line[:1].isalpha() else line
+        for line in lines
     )
+
+
+def _constructors() -> ConstructorRegistry:
+    """How words become values: nothing is called `none`, `None` or `null`."""
+    from tyro.constructors import ConstructorRegistry, PrimitiveConstructorSpec, PrimitiveTypeInfo
+
+    registry = ConstructorRegistry()
+
+    @registry.primitive_rule
+    def nothing(kind: PrimitiveTypeInfo) -> PrimitiveConstructorSpec[None] | None:
+        if kind.type is not type(None):
+            return None
+        return PrimitiveConstructorSpec(
+            nargs=1,
+            metavar="none",
+            choices=NOTHING,
+            instance_from_str=lambda _: None,
+            is_instance=lambda value: value is None,
+            str_from_instance=lambda _: [NOTHING[0]],
+        )
+
+    return registry
 
 
 def commands() -> list[str]:

@@ -5,7 +5,9 @@ from __future__ import annotations
 import sys
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
+
+import tyro
 
 if TYPE_CHECKING:
     from medgraft.index.build import Built
@@ -14,6 +16,9 @@ if TYPE_CHECKING:
 
 PATIENTS, VIEWS, SIDE = 400, 2, 96
 EPOCHS = 12
+
+
+Word = Annotated[str, tyro.conf.arg(help_behavior_hint="")]  # empty if not given
 
 
 @dataclass(frozen=True)
@@ -40,15 +45,15 @@ class Demo:
     """With --data: table with a row per image."""
     path: str | None = None
     """With --data: column with the path of each image."""
-    label: str | None = None
+    label: Word = ""
     """With --data: column with the label."""
-    patient: str | None = None
+    patient: Word = ""
     """With --data: column with the patient."""
     patient_from: str | None = None
     """With --data: regular expression with (?P<patient>...), searched in each path."""
     group: str | None = None
     """With --data: column with what must not cross a split."""
-    mask: str | None = None
+    mask: Word = ""
     """With --data: column with the path of the mask; none if there is none."""
     epochs: int = EPOCHS
     """Passes over the training images."""
@@ -125,9 +130,9 @@ class Demo:
             self.table,
             path=self.path,
             label=label,
-            patient=self.patient,
+            patient=self.patient or None,
             group=self.group,
-            mask=self.mask,
+            mask=self.mask or None,
         )
 
 

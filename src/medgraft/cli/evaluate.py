@@ -13,6 +13,9 @@ if TYPE_CHECKING:
     from medgraft.runs import RunFolder
 
 
+Words = Annotated[tuple[str, ...], tyro.conf.arg(help_behavior_hint="")]  # empty if not given
+
+
 @dataclass(frozen=True)
 class Evaluate:
     """Judge predictions: metrics with intervals from resampled patients.
@@ -30,13 +33,13 @@ class Evaluate:
 
     target: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="TARGET")]
     """Run folder, or table of predictions."""
-    label: tuple[str, ...] = ()
+    label: Words = ()
     """Columns of the truth in a table, apart by spaces or commas."""
-    probability: tuple[str, ...] = ()
+    probability: Words = ()
     """Columns of the probabilities in a table, apart by spaces or commas."""
     patient: str | None = None
     """Column of the patient in a table; without it images are resampled, and intervals too narrow."""
-    classes: tuple[str, ...] = ()
+    classes: Words = ()
     """Names of the classes, where the probability columns do not tell them."""
     positive: str | None = None
     """Of two classes, the one that recall and precision speak of."""

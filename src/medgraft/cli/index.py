@@ -14,6 +14,9 @@ if TYPE_CHECKING:
     from medgraft.index.table import Index as Table
 
 
+Word = Annotated[str, tyro.conf.arg(help_behavior_hint="")]  # empty if not given
+
+
 @dataclass(frozen=True)
 class Index:
     """Find the images in a folder, whose they are, and what is known of them.
@@ -38,15 +41,15 @@ class Index:
     """Table with a row per image, relative to SOURCE or to the current folder."""
     path: str | None = None
     """Column of the table with the path of each image, or a pattern such as png/{ref}.png."""
-    label: str | None = None
+    label: Word = ""
     """Columns that hold labels, separated by commas; none if there is none."""
-    patient: str | None = None
+    patient: Word = ""
     """Column with the patient; none if there is none."""
     patient_from: str | None = None
     """A column, or a regular expression with (?P<patient>...) that is searched in each path."""
     group: str | None = None
     """Column with what must not cross a split: site, slide, video."""
-    mask: str | None = None
+    mask: Word = ""
     """Column with the path of the mask; none if there is none."""
     view: str | None = None
     """Column with the view, such as PA."""
@@ -93,14 +96,14 @@ class Index:
     def _asked(self) -> Asked:
         from medgraft.index.layouts import Asked
 
-        labels = tuple(name.strip() for name in (self.label or "").split(",") if name.strip())
+        labels = tuple(name.strip() for name in self.label.split(",") if name.strip())
         return Asked(
             table=self.table,
             path=self.path,
             label=labels,
-            patient=self.patient,
+            patient=self.patient or None,
             group=self.group,
-            mask=self.mask,
+            mask=self.mask or None,
             view=self.view,
             study=self.study,
             laterality=self.laterality,

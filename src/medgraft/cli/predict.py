@@ -20,9 +20,13 @@ class Predict:
         medgraft predict runs/films new/a.dcm new/b.png --out predictions.csv
     """
 
-    run_folder: Annotated[Path, tyro.conf.Positional]
+    run_folder: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="RUN")]
     """Folder that `medgraft train` wrote."""
-    files: Annotated[tuple[Path, ...], tyro.conf.Positional]
+    files: Annotated[
+        tuple[Path, ...],
+        tyro.conf.Positional,
+        tyro.conf.arg(metavar="FILES", help_behavior_hint="(at least one)"),
+    ]
     """Images; a folder stands for a DICOM series."""
     out: Path = Path("predictions.csv")
     """Table to write; .csv or .parquet."""

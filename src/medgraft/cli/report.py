@@ -21,7 +21,11 @@ class Report:
         medgraft report runs/vanilla runs/transfer --out both
     """
 
-    runs: Annotated[tuple[Path, ...], tyro.conf.Positional, tyro.conf.arg(metavar="RUN [RUN ...]")]
+    runs: Annotated[
+        tuple[Path, ...],
+        tyro.conf.Positional,
+        tyro.conf.arg(metavar="RUN [RUN ...]", help_behavior_hint="(at least one)"),
+    ]
     """Folders of runs or evaluations."""
     out: Path | None = None
     """A new or empty folder for the page. With one run the default is the run folder."""

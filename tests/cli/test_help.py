@@ -1,0 +1,61 @@
+"""What help and wrong calls look like, for every command."""
+
+import pytest
+
+from medgraft.cli.__main__ import commands, main
+from medgraft.cli.list import FAMILIES
+
+
+@pytest.mark.parametrize("command", commands())
+def test_help_fits_80_columns_and_hides_empty_defaults(command, capsys, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "80")
+    assert main([command, "--help"]) == 0
+    said = capsys.readouterr().out
+    examples = [line for line in said.splitlines() if line.startswith("    medgraft")]
+    wide = [line for line in said.splitlines() if len(line) > 80 and line not in examples]
+    assert not [line for line in wide if not line.startswith("    ")]
+    assert "(default: )" not in said
+    assert "[[" not in said.partition("╭─ options")[0]
+
+
+def test_files_are_called_files(capsys):
+    main(["predict", "--help"])
+    assert "RUN FILES" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("word", ["none", "None", "null"])
+def test_each_word_for_nothing_is_understood(word):
+    from medgraft.cli import __main__ as cli
+    from medgraft.cli import train
+
+    made = cli._parse(train.Train, "train", ["x", "--out", "y", "--clip", word], train)
+    assert made.settings.clip is None
+
+
+def test_every_family_of_the_package_is_listed_with_a_line(capsys):
+    assert main(["list"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.split()[0] for line in lines] == list(FAMILIES)
+    assert all(len(line.split()) > 3 for line in lines)
+    for family in FAMILIES:
+        assert main(["list", family]) == 0
+        assert capsys.readouterr().out.split()
+
+
+def test_no_registry_is_forgotten():
+    import re
+    from pathlib import Path
+
+    import medgraft
+
+    root = Path(medgraft.__file__).parent
+    made = re.compile(r"^(\w+): Registry\[.*\] = Registry\(", re.MULTILINE)
+    found = {name for file in root.rglob("__init__.py") for name in made.findall(file.read_text())}
+    assert found == {name for _, name in FAMILIES.values()}
+
+
+def test_a_range_error_of_a_flag_is_one_line(tmp_path, capsys):
+    assert main(["train", "x.parquet", "--out", str(tmp_path / "run"), "--size", "3"]) == 2
+    said = capsys.readouterr().err
+    assert said.startswith("error: ")
+    assert (said.count("\n"), "got 3" in said, "http" in said) == (1, True, False)
