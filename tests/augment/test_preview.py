@@ -10,7 +10,7 @@ import torch
 from PIL import Image
 
 from medgraft.augment import Augmenter
-from medgraft.augment.preview import contact_sheet, flat
+from medgraft.augment.preview import Cell, contact_sheet, flat, save_sheet
 from medgraft.cli.__main__ import main
 from medgraft.index import Index
 
@@ -122,3 +122,14 @@ def test_a_real_volume(file, tmp_path):
     asked = ["--specs", "elastic", "rotate", "--draws", "1", "--out", str(out)]
     assert main(["augment", "--preview", str(DATA / file), *asked]) == 0
     assert out.stat().st_size > 10_000
+
+
+@pytest.mark.parametrize("lines", [1, 3, 7])
+def test_no_line_of_a_caption_is_cut_off(tmp_path, lines):
+    words = "\n".join(["elastic 0.02 0.01 noise 0.5 x"] * lines).replace("\n", " ")
+    cells = [[Cell(np.full((20, 20), 0.5, np.float32), words)] * 2] * 2
+    save_sheet(cells, tmp_path / "sheet.png")
+    with Image.open(tmp_path / "sheet.png") as sheet:
+        values = np.asarray(sheet.convert("L"))
+    assert (values[:3] == 255).all()  # nothing touches the upper edge
+    assert ((values > 120) & (values < 136)).mean() > 0.3  # the pictures keep their size
