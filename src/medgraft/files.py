@@ -32,7 +32,10 @@ def replacing(path: str | os.PathLike[str]) -> Iterator[Path]:
     temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.part")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
+        temporary.touch()
+        rights = temporary.stat().st_mode
         yield temporary
+        temporary.chmod(rights)  # safetensors writes for the owner alone
         with temporary.open("rb") as handle:
             os.fsync(handle.fileno())
         temporary.replace(path)

@@ -108,5 +108,7 @@ def first_problem(error: ValidationError, model: type[BaseModel]) -> str:
     if problem["type"] == "extra_forbidden":
         known = ", ".join(model.model_fields) or "none"
         return f"no option is called {key!r}. Known: {known}"
+    if problem["type"] == "value_error":  # of our own, which says what came
+        return f"{key}: {problem['ctx']['error']}" if key else str(problem["ctx"]["error"])
     what = problem["msg"][0].lower() + problem["msg"][1:]
     return f"{key}: {what}, got {problem['input']!r}" if key else what

@@ -29,7 +29,7 @@ def test_weights_under_the_names_of_their_library_load(file):
     ours, theirs = made.network.backbone.state_dict(), network.backbone.state_dict()
     assert all(torch.equal(ours[k], theirs[k]) for k in theirs)
     assert made.weights.mean == (0.5, 0.4, 0.3)
-    assert not made.fit.missing
+    assert set(made.fit.loaded) == set(network.backbone.stages.state_dict())
     assert not made.fit.unused
 
 
@@ -100,6 +100,12 @@ def test_files_that_are_no_weights_are_refused(tmp_path, name, content, error, s
         (tmp_path / name).write_bytes(content)
     with pytest.raises(error, match=says):
         build(weights=str(tmp_path / name))
+
+
+def test_notes_that_are_no_numbers_are_refused(tmp_path):
+    save_file({"w": torch.ones(1)}, str(tmp_path / "w.safetensors"), metadata={"mean": "a,b"})
+    with pytest.raises(WeightsError, match=r"mean and std in the notes of .* must be numbers"):
+        build(weights=str(tmp_path / "w.safetensors"))
 
 
 def test_real_imagenet_weights_tell_pictures_apart(data):

@@ -5,6 +5,7 @@ import hashlib
 import numpy as np
 import polars as pl
 import pytest
+import torch
 from PIL import Image
 
 from medgraft.index import Index
@@ -25,6 +26,12 @@ QUICK = {
 
 def quick(**changes):
     return Recipe(**{**QUICK, **changes})
+
+
+@pytest.fixture(autouse=True, scope="session")
+def one_thread():
+    """Several test processes with several threads each would only wait for each other."""
+    torch.set_num_threads(1)
 
 
 @pytest.fixture

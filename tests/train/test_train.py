@@ -1,6 +1,8 @@
 """The main job: what a run folder holds, what it refuses, and how it goes on."""
 
 import json
+import shutil
+from pathlib import Path
 
 import numpy as np
 import polars as pl
@@ -8,9 +10,17 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from medgraft.errors import LeakageError, OutputError, TableError, TrainingError
+from medgraft.errors import (
+    LeakageError,
+    OutputError,
+    TableError,
+    TrainingError,
+    UnknownNameError,
+    WeightsError,
+)
 from medgraft.evaluate import auroc
 from medgraft.index import Index
+from medgraft.runs import RunFolder
 from medgraft.train.predict import predict_files
 from medgraft.train.recipe import load_recipe
 from medgraft.train.train import train
@@ -120,6 +130,15 @@ class TestRunFolder:
         assert record["mean"] == before["mean"]
         assert record["source_hash"] == before["hash"]
 
+    def test_other_weights_than_those_on_record_are_refused(self, finished, tmp_path):
+        _, folder = finished
+        copy = RunFolder(Path(shutil.copytree(folder.path, tmp_path / "copy")))
+        content = bytearray(copy.weights.read_bytes())
+        content[-1] ^= 1
+        copy.weights.write_bytes(content)
+        with pytest.raises(WeightsError, match=r"must be those that its weights\.json speaks of"):
+            predict_files(copy, [])
+
 
 def test_frozen_stages_are_bit_identical_after_training(finished, tmp_path):
     images, folder = finished
@@ -186,6 +205,59 @@ def test_a_folder_that_holds_something_is_refused(spots, tmp_path):
     with pytest.raises(OutputError, match="exists"):
         run(spots, tmp_path / "run")
     assert (tmp_path / "run" / "thesis.txt").read_text() == "mine"
+
+
+@pytest.mark.parametrize(
+    ("changes", "says"),
+    [
+        ({"backbone": "resnet5o"}, "Did you mean 'resnet50'"),
+        ({"after": "layer9"}, "no stage of resnet18 is called 'layer9'"),
+        ({"freeze_through": "stern"}, "Did you mean 'stem'"),
+        ({"schedule": "onecycle"}, "Did you mean 'one_cycle'"),
+        ({"augment": ("rotat",)}, "Did you mean 'rotate'"),
+        ({"steps": ("resise:side=32",)}, "Did you mean 'resize'"),
+        ({"weights": "none.safetensors"}, "'none.safetensors' does not exist"),
+    ],
+)
+def test_wrong_names_are_refused_before_images_are_prepared(changes, says, spots, tmp_path):
+    shutil.rmtree(spots.parent / "images")  # nothing could be prepared
+    with pytest.raises((UnknownNameError, WeightsError), match=says):
+        run(spots, tmp_path / "run", **changes)
+    assert not (tmp_path / "run").exists()
+
+
+def test_volumes_are_refused_by_a_network_for_pictures(spots, tmp_path):
+    for path in (spots.parent / "images").iterdir():
+        np.save(path.with_suffix(".npy"), np.zeros((1, 8, 8, 8), dtype=np.uint8))
+    rewrite(spots, lambda f: f.with_columns(path=pl.col("path").str.replace("png", "npy")))
+    steps = ("intensity", "resize:side=32")
+    with pytest.raises(
+        TrainingError, match=r"needs images of 2 spatial axes.*have 3: 32 x 32 x 32"
+    ):
+        run(spots, tmp_path / "run", steps=steps, channels=1)
+
+
+class TestThresholds:
+    """What decides is what the record says."""
+
+    def found(self, spots, tmp_path, **changes):
+        folder = run(spots, tmp_path / "run", epochs=1, after="stem", **changes)
+        return json.loads(folder.evaluation.read_text()), json.loads(folder.record.read_text())
+
+    def test_a_number_is_taken_as_it_is(self, spots, tmp_path):
+        found, _ = self.found(spots, tmp_path, threshold="0")
+        assert (found["threshold"], found["threshold_rule"]) == (0, "0")
+        assert found["threshold_split"] is None
+        assert found["metrics"]["recall"]["value"] == 1  # everything is called positive
+
+    def test_without_validation_rows_it_is_one_half_and_says_so(self, spots, tmp_path):
+        rewrite(spots, lambda f: f.with_columns(split=pl.col("split").replace("val", "train")))
+        found, record = self.found(spots, tmp_path)
+        assert (found["threshold"], found["threshold_rule"]) == (0.5, "0.5")
+        assert found["threshold_split"] is None
+        assert "no validation part to choose it on" in found["notes"][0]
+        assert "last weights" in record["notes"][0]
+        assert record["best"] == {}
 
 
 def test_images_too_small_for_the_network_are_refused(spots, tmp_path):

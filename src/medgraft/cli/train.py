@@ -8,8 +8,28 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import tyro
+from pydantic import ModelWrapValidatorHandler, ValidationError, model_validator
 
+from medgraft.errors import MedgraftError
+from medgraft.spec import first_problem
 from medgraft.train.recipe import Recipe, load_recipe
+
+
+class WrongFlagError(MedgraftError):
+    """A flag is out of range; not a ValueError, which tyro would draw a box around."""
+
+
+class Flags(Recipe):
+    """The recipe as flags."""
+
+    @model_validator(mode="wrap")
+    @classmethod
+    def _in_one_line(cls, values: Any, check: ModelWrapValidatorHandler[Flags]) -> Flags:
+        try:
+            return check(values)
+        except ValidationError as error:
+            problem = first_problem(error, Recipe)
+            raise WrongFlagError(f"{problem}, in the flags of train.") from error
 
 
 @dataclass(frozen=True)
@@ -29,7 +49,7 @@ class Train:
     """Table written by `medgraft index`."""
     out: Path
     """Folder of the run; new or empty."""
-    settings: Recipe = field(default_factory=Recipe)
+    settings: Flags = field(default_factory=Flags)
     recipe: Path | None = None
     """A recipe.yaml with defaults for all flags below."""
     resume: bool = False
@@ -45,7 +65,7 @@ class Train:
         run = train(
             self.index,
             self.out,
-            self.settings,
+            Recipe(**self.settings.model_dump()),
             command=["medgraft", *sys.argv[1:]],
             resume=self.resume,
         )
@@ -65,7 +85,8 @@ def defaults(arguments: list[str]) -> dict[str, Any]:
     if file is None:
         return {}
     missing: Any = tyro.MISSING
-    return {"default": Train(index=missing, out=missing, settings=load_recipe(Path(file)))}
+    settings = Flags(**load_recipe(Path(file)).model_dump())
+    return {"default": Train(index=missing, out=missing, settings=settings)}
 
 
 def _value(arguments: list[str], flag: str) -> str | None:

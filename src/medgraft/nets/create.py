@@ -90,7 +90,7 @@ def create(
     except (AssertionError, RuntimeError, ValueError) as error:
         raise ArgumentError(
             f"a network must take images of any size, stage after stage, but {name!r} does not"
-            f" ({str(error).splitlines()[0]}). Choose another backbone."
+            f" ({str(error).splitlines()[0].rstrip('.')}). Choose another backbone."
         ) from error
     if after is not None:
         backbone = cut(backbone, after)

@@ -75,13 +75,21 @@ def _from_safetensors(path: Path) -> WeightFile:
         raise WeightsError(f"the weights must be a file, but '{path}' does not exist.") from None
     except (SafetensorError, OSError) as error:
         raise WeightsError(f"'{path}' must be a whole safetensors file: {error}.") from error
+    try:
+        options, mean = _options(notes.get("kwargs", "")), _numbers(notes.get("mean"))
+        std = _numbers(notes.get("std"))
+    except ValueError as error:
+        raise WeightsError(
+            f"kwargs, mean and std in the notes of '{path}' must be numbers: {error}."
+            " Write the file again with the right ones, or without them."
+        ) from error
     return WeightFile(
         source=str(path),
         tensors=tensors,
         architecture=notes.get("architecture"),
-        options=_options(notes.get("kwargs", "")),
-        mean=_numbers(notes.get("mean")),
-        std=_numbers(notes.get("std")),
+        options=options,
+        mean=mean,
+        std=std,
         licence=notes.get("licence", "not stated"),
         hash=sha256(path),
     )
@@ -90,6 +98,11 @@ def _from_safetensors(path: Path) -> WeightFile:
 def _from_run(folder: Path) -> WeightFile:
     record = read_json(folder / "weights.json")
     found = _from_safetensors(folder / "weights.safetensors")
+    if found.hash != record["hash"]:
+        raise WeightsError(
+            f"the weights of '{folder}' must be those that its weights.json speaks of, but their"
+            f" SHA-256 is {found.hash}, not {record['hash']}. Copy the run folder again."
+        )
     return WeightFile(
         source=str(folder),
         tensors=found.tensors,
@@ -144,12 +157,10 @@ class Fit:
 
     Attributes:
         loaded: Our names of the tensors that were set.
-        missing: Our names of backbone tensors that the file does not have.
         unused: Names in the file that the network has no place for.
     """
 
     loaded: list[str]
-    missing: list[str]
     unused: list[str]
 
 
@@ -187,7 +198,7 @@ def load_into(network: Network, weights: WeightFile) -> Fit:
     head = _load_head(network, weights)
     used = {f"backbone.stages.{name}" for name in ours} | set(head)
     used |= {backbone.source_names.get(name, name) for name in ours}
-    return Fit([*found, *head], missing, sorted(set(weights.tensors) - used))
+    return Fit([*found, *head], sorted(set(weights.tensors) - used))
 
 
 def _tensor_for(name: str, weights: WeightFile, backbone: Backbone) -> Tensor | None:

@@ -102,9 +102,10 @@ class _Run:
         torch.manual_seed(self.recipe.seed)
         made = self._network(data)
         predictor = self._predictor(made, data, compute)
+        batches = self._batches(data, compute)
         self._describe(made, data, compute)
         with self.record.phase("train"):
-            self._fit(predictor, data, compute)
+            self._fit(predictor, data, batches, compute)
         with self.record.phase("predict"):
             # in float32, so that the very same numbers come from `medgraft predict`
             table = predictions(replace(predictor, autocast=False), data)
@@ -252,22 +253,10 @@ class _Run:
 
     # --- training ----------------------------------------------------------------------
 
-    def _fit(self, predictor: Predictor, data: Data, compute: Compute) -> None:
+    def _batches(self, data: Data, compute: Compute) -> Batches:
         training = data.rows("train")
-        held_out = data.rows("val")
-        weights = class_weights(
-            training.targets,
-            kind=data.target.kind,
-            balanced=self.recipe.class_weights == "balanced",
-        )
-        objective = Supervised(
-            predictor,
-            weights=torch.from_numpy(weights).to(compute.device),
-            smoothing=self.recipe.label_smoothing,
-            held_out=held_out if len(held_out.rows) else None,
-        )
         augmenter = Augmenter(self.recipe.augment, dims=len(data.store.shape) - 1)
-        batches = Batches(
+        return Batches(
             data.store,
             training.rows,
             training.targets,
@@ -277,6 +266,20 @@ class _Run:
             placement=compute.placement,
             rank=self.processes.rank,
             world=self.processes.world,
+        )
+
+    def _fit(self, predictor: Predictor, data: Data, batches: Batches, compute: Compute) -> None:
+        held_out = data.rows("val")
+        weights = class_weights(
+            batches.targets,
+            kind=data.target.kind,
+            balanced=self.recipe.class_weights == "balanced",
+        )
+        objective = Supervised(
+            predictor,
+            weights=torch.from_numpy(weights).to(compute.device),
+            smoothing=self.recipe.label_smoothing,
+            held_out=held_out if len(held_out.rows) else None,
         )
         loop = Loop(
             objective,
@@ -351,7 +354,13 @@ class _Run:
             if made.weights
             else "none: trained from random weights",
         }
-        save_weights(network, self.run.weights, {"architecture": backbone.name})
+        notes = {  # for whoever takes the file alone
+            "architecture": backbone.name,
+            "mean": ",".join(map(str, normalise.mean)),
+            "std": ",".join(map(str, normalise.std)),
+            "licence": str(written["licence"]),
+        }
+        save_weights(network, self.run.weights, notes)
         write_json(self.run.weights_record, {**written, "hash": sha256(self.run.weights)})
 
     def _save(self, status: str) -> None:

@@ -94,10 +94,12 @@ def find(name: str) -> Architecture:
     if prefix != "timm" or not rest:
         return backbones.get(name)
     from medgraft.nets.backbones._timm import features_of_any, knows
+    from medgraft.nets.backbones.mobile import is_mobile, mobile
 
     if not knows(rest):
         raise UnknownNameError(
             f"timm has no network called {rest!r}. See timm.list_models() for those it has,"
             " or `medgraft list backbones` for those with finer stages."
         )
-    return Architecture(name, _bound(features_of_any, rest), 2, f"timm {rest}")
+    build = mobile if is_mobile(rest) else features_of_any
+    return Architecture(name, _bound(build, rest), 2, f"timm {rest}")

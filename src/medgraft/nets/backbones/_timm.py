@@ -45,7 +45,7 @@ def parts(network: nn.Module, stages: dict[str, nn.Module]) -> Parts:
 
 
 def features_of_any(name: str, in_channels: int, **options: Any) -> Parts:
-    """Stages of any timm network that yields features in a chain.
+    """Stages of a timm network that yields features in a chain.
 
     Stage ``feature1`` ends where timm's first feature map is taken, and so on.
 

@@ -10,9 +10,13 @@ from medgraft.nets.backbones import Parts, backbone
 from medgraft.nets.backbones._timm import chain, create, parts
 
 
-def _body(net: Any) -> dict[str, nn.Module]:
-    stem = chain(conv_stem=net.conv_stem, bn1=net.bn1)
-    return {"stem": stem, **{f"block{n}": block for n, block in enumerate(net.blocks, start=1)}}
+def is_mobile(name: str) -> bool:
+    """Whether a network of timm is built of these blocks, and gives its features as no chain."""
+    from timm.models import is_model_in_modules
+
+    return bool(
+        is_model_in_modules(name.partition(".")[0], ("efficientnet", "hardcorenas", "mobilenetv3"))
+    )
 
 
 @backbone(
@@ -25,24 +29,23 @@ def _body(net: Any) -> dict[str, nn.Module]:
     source="Tan et al. 2018, arXiv:1807.11626; Sandler et al. 2018, arXiv:1801.04381;"
     " Tan and Le 2019, arXiv:1905.11946",
 )
-def mobile(name: str, in_channels: int, **options: Any) -> Parts:
-    """Stages: stem, block1 ... block7, conv_head."""
-    net: Any = create(name, in_channels, **options)
-    return parts(net, {**_body(net), "conv_head": chain(conv_head=net.conv_head, bn2=net.bn2)})
-
-
 @backbone(
     "mobilenetv3_large_100",
     "mobilenetv3_small_100",
     source="Howard et al. 2019, arXiv:1905.02244",
 )
-def mobilenetv3(name: str, in_channels: int, **options: Any) -> Parts:
-    """Stages: stem, blocks, and conv_head, which comes after its own global average pool."""
+def mobile(name: str, in_channels: int, **options: Any) -> Parts:
+    """Stages: stem, block1 ... block7, conv_head (of V3 after its own global average pool)."""
     net: Any = create(name, in_channels, **options)
-    head = chain(
-        pool=nn.AdaptiveAvgPool2d(1),
-        conv_head=net.conv_head,
-        norm_head=net.norm_head,
-        act2=net.act2,
-    )
-    return parts(net, {**_body(net), "conv_head": head})
+    blocks = {f"block{n}": block for n, block in enumerate(net.blocks, start=1)}
+    if hasattr(net, "norm_head"):
+        head = chain(
+            pool=nn.AdaptiveAvgPool2d(1),
+            conv_head=net.conv_head,
+            norm_head=net.norm_head,
+            act2=net.act2,
+        )
+    else:
+        head = chain(conv_head=net.conv_head, bn2=net.bn2)
+    stem = chain(conv_stem=net.conv_stem, bn1=net.bn1)
+    return parts(net, {"stem": stem, **blocks, "conv_head": head})
