@@ -8,7 +8,8 @@ import medgraft
 ROOT = Path(medgraft.__file__).parent
 LAYERS = [  # lower rows know nothing of the rows above them; names in one row ignore each other
     {"errors"},
-    {"registry", "progress", "machine", "worker"},
+    {"registry", "progress", "machine"},
+    {"worker"},
     {"spec", "seeds", "files", "runs", "optional", "pool"},
     {"read", "nets", "evaluate", "phantoms"},
     {"index"},

@@ -20,6 +20,7 @@ from contextlib import AbstractContextManager, suppress
 from typing import IO, TYPE_CHECKING, Any
 
 from medgraft.errors import ArgumentError, MissingExtraError
+from medgraft.machine import keep_freed_memory
 
 if TYPE_CHECKING:
     import numpy as np
@@ -68,6 +69,7 @@ def main() -> None:
     os.dup2(2, 1)  # a library that prints must not speak into the answers
     told = json.loads(sys.stdin.buffer.readline())
     _limit_memory(told["memory_bytes"])
+    keep_freed_memory()
     try:
         with find(told["work"], sys.argv[1:], told["settings"]) as work:
             replies.send({"ready": True})
