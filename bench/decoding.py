@@ -13,7 +13,7 @@ from bench.timing import Table, in_turn, milliseconds, ratio
 from medgraft.prepare import default_steps
 from medgraft.prepare.store import Store
 
-COUNT, SIDE, BATCH = 1024, 64, 64
+COUNT, SIDE, BATCH = 5856, 64, 64
 
 
 def measure() -> Table:

@@ -14,12 +14,13 @@ from bench.timing import Table, in_turn, ratio
 from medgraft.prepare import default_steps
 from medgraft.prepare.store import Store
 
-COUNT, SIDE, WORKERS, EPOCHS = 1024, 64, 2, 8
+COUNT, SIDE, WORKERS, EPOCHS = 2048, 64, 2, 8
 TITLES = {
     "float32": "float32, contiguous, as fastai",
-    "bfloat16": "bfloat16, channels last",
+    "bfloat16": "bfloat16, channels last (what medgraft chooses here)",
     "first": "float32, first epoch: with decoding all files into the store",
 }
+WHOLE = {"float32": "float32", "bfloat16": "bfloat16, channels last"}
 
 
 def measure() -> Table:
@@ -53,17 +54,19 @@ def measure() -> Table:
         )
         for name, title in TITLES.items()
     ]
-    whole = timing.median("first") + (EPOCHS - 1) * timing.median("float32")
+    decoding = timing.median("first") - timing.median("float32")
     theirs = EPOCHS * timing.median("fastai")
-    rows.append(
-        (
-            f"float32, {EPOCHS} epochs with the first one's decoding (sum of the medians)",
-            f"{EPOCHS * COUNT / whole:.0f}",
-            f"{EPOCHS * COUNT / theirs:.0f}",
-            ratio(theirs / whole),
-            str(timing.repeats),
+    for name in WHOLE:
+        ours = decoding + EPOCHS * timing.median(name)
+        rows.append(
+            (
+                f"{WHOLE[name]}: {EPOCHS} epochs with decoding all files once (sum of the medians)",
+                f"{EPOCHS * COUNT / ours:.0f}",
+                f"{EPOCHS * COUNT / theirs:.0f}",
+                ratio(theirs / ours),
+                str(timing.repeats),
+            )
         )
-    )
     return Table(
         title="Training against fastai",
         text=(
