@@ -14,8 +14,8 @@ if TYPE_CHECKING:
     from medgraft.index.layouts import Asked
     from medgraft.index.table import Index
 
-PATIENTS, VIEWS, SIDE = 400, 2, 96
-EPOCHS = 12
+PATIENTS, VIEWS, SIDE = 600, 2, 96
+EPOCHS = 20
 
 
 Word = Annotated[str, tyro.conf.arg(help_behavior_hint="")]  # empty if not given
