@@ -25,20 +25,24 @@ def side(name):
     return backbones.get(name).smallest_side
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.fixture(scope="module", params=NAMES)
+def network(request):
+    """Each backbone in turn; nothing below changes it."""
+    return create(request.param, in_channels=3, classes=2).network.eval()
+
+
 class TestEveryBackbone:
-    def test_stages_partition_the_parameters(self, name):
-        network = create(name, in_channels=3, classes=2).network
+    def test_stages_partition_the_parameters(self, network):
         groups = dict(network.parameter_groups())
         listed = [id(p) for parameters in groups.values() for p in parameters]
         assert len(listed) == len(set(listed))
         assert set(listed) == {id(p) for p in network.parameters()}
         assert list(groups) == [*network.backbone.names, "head"]
 
-    def test_declared_channels_and_strides_are_those_of_real_maps(self, name):
-        backbone = create(name, in_channels=1, classes=2).network.eval().backbone
-        pixels = 299 if "inception" in name else 128  # as published, or a quick multiple of 32
-        x = torch.rand(1, 1, pixels, pixels)
+    def test_declared_channels_and_strides_are_those_of_real_maps(self, network):
+        backbone = network.backbone
+        pixels = 299 if "inception" in backbone.name else 128  # as published, or a quick size
+        x = torch.rand(1, 3, pixels, pixels)
         with torch.inference_mode():
             for stage in backbone.names:
                 x = backbone.stages[stage](x)
@@ -48,8 +52,8 @@ class TestEveryBackbone:
                     # valid padding loses a border, so the side may fall short of pixels / stride
                     assert pixels / stride / 1.25 <= x.shape[2] <= pixels / stride + 1
 
-    def test_every_tensor_has_a_name_at_its_source(self, name):
-        backbone = create(name, in_channels=3, classes=2).network.backbone
+    def test_every_tensor_has_a_name_at_its_source(self, network):
+        backbone = network.backbone
         assert set(backbone.source_names) == set(backbone.stages.state_dict())
 
 

@@ -13,6 +13,7 @@ from medgraft.train.recipe import Recipe
 
 QUICK = {
     "backbone": "resnet18",
+    "after": "layer3",
     "size": 32,
     "epochs": 2,
     "batch_size": 8,

@@ -17,7 +17,7 @@ from medgraft.index import Index
 from medgraft.runs import RunFolder
 from medgraft.train import train as module
 from medgraft.train.train import train
-from tests.train.conftest import QUICK, quick
+from tests.train.conftest import QUICK, make_spots, quick
 from tests.train.test_full_disk import room
 
 SMALL = {"after": "layer1", "epochs": 2}
@@ -40,9 +40,16 @@ class Killed(BaseException):
     """Stands for kill -9: nothing in the package catches it."""
 
 
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory):
+    """A run that nobody disturbed."""
+    folder = tmp_path_factory.mktemp("whole")
+    return run(make_spots(folder), folder / "run").path
+
+
 @pytest.mark.parametrize("place", ["predictions", "judge", "save_weights", "_hash_of_weights"])
 def test_a_run_killed_after_training_goes_on_without_training_again(
-    place, spots, tmp_path, monkeypatch
+    place, whole, spots, tmp_path, monkeypatch
 ):
     def killed(*_args, **_named):
         raise Killed
@@ -68,8 +75,7 @@ def test_a_run_killed_after_training_goes_on_without_training_again(
         run(spots, out, resume=True)
     assert status(out) == "finished"
     assert not RunFolder(out).checkpoint.exists()
-    run(spots, tmp_path / "whole")
-    assert same_weights(out, tmp_path / "whole")
+    assert same_weights(out, whole)
 
 
 def test_a_run_stopped_while_it_prepares_leaves_an_empty_folder(spots, tmp_path, monkeypatch):

@@ -291,7 +291,7 @@ def test_too_few_images_for_all_processes_are_refused():
 
 class TestStopping:
     def test_a_ctrl_c_that_is_passed_on_counts_once(self):
-        """Under torchrun every process hears Ctrl-C, and then hears of it from torchrun."""
+        """A process in the foreground hears Ctrl-C, and then perhaps again from its launcher."""
         with stop_signals() as stop:
             os.kill(os.getpid(), signal.SIGINT)
             os.kill(os.getpid(), signal.SIGINT)

@@ -1,6 +1,7 @@
 """Schedules, losses, optimisers, checkpoints and the recipe: each against its definition."""
 
 import math
+from dataclasses import dataclass
 
 import numpy as np
 import pytest
@@ -9,14 +10,17 @@ from torch import nn
 from torch.nn import functional as F
 
 from medgraft.errors import ArgumentError, TrainingError
-from medgraft.train import checkpoint
+from medgraft.nets import create
+from medgraft.train import checkpoint, hardware
+from medgraft.train.batches import Placement
 from medgraft.train.checkpoint import Checkpoint
-from medgraft.train.data import class_weights
+from medgraft.train.data import class_weights, statistics
 from medgraft.train.losses import losses
 from medgraft.train.objective import Group, Part
 from medgraft.train.optimisers import make_optimiser, set_point
 from medgraft.train.recipe import Recipe, load_recipe, save_recipe
 from medgraft.train.schedules import schedules
+from medgraft.train.supervised import Normalisation, Predictor, Rows
 from tests.train.conftest import quick
 
 
@@ -111,6 +115,77 @@ def test_balanced_weights_give_every_class_the_same_say():
     assert single.tolist() == pytest.approx([1 / 3])
 
 
+def test_images_without_a_class_do_not_change_the_weights():
+    targets = np.repeat(np.eye(2, dtype=np.float32), [30, 10], axis=0)
+    blank = np.vstack([targets, np.full((20, 2), np.nan, dtype=np.float32)])
+    weights = class_weights(targets, kind="exclusive", balanced=True)
+    assert class_weights(blank, kind="exclusive", balanced=True).tolist() == weights.tolist()
+
+
+@dataclass
+class Held:
+    array: np.ndarray
+    scale: int
+
+    def gather(self, rows):
+        return self.array[rows]
+
+
+@pytest.mark.parametrize("bits", [8, 16])
+@pytest.mark.parametrize("shape", [(3, 7, 5), (1, 4, 6, 5)])
+def test_statistics_are_those_of_the_training_images_alone(bits, shape, monkeypatch):
+    monkeypatch.setattr("medgraft.train.data.PORTION", 1000)  # several portions
+    kind = np.uint8 if bits == 8 else np.uint16
+    array = np.random.default_rng(0).integers(0, 2**bits, (30, *shape), dtype=kind)
+    rows = np.arange(0, 30, 2)
+    found = statistics(Rows(Held(array, 2**bits - 1), rows, np.zeros((15, 1))))
+    values = np.moveaxis(array[rows] / (2**bits - 1), 1, 0).reshape(shape[0], -1)
+    np.testing.assert_allclose(found.mean, values.mean(axis=1), atol=1e-6)
+    np.testing.assert_allclose(found.std, values.std(axis=1), atol=1e-6)
+
+
+def test_constant_images_can_be_normalised():
+    array = np.full((4, 1, 3, 3), 128, dtype=np.uint8)
+    normalise = statistics(Rows(Held(array, 255), np.arange(4), np.zeros((4, 1))))
+    assert torch.isfinite(normalise(torch.full((1, 1, 3, 3), 128 / 255))).all()
+
+
+class TestPredictor:
+    def predictor(self):
+        torch.manual_seed(0)
+        network = create("resnet18", in_channels=1, classes=3, after="stem").network
+        return Predictor(
+            network, "exclusive", Normalisation((0.5,), (0.25,), ""), Placement(torch.device("cpu"))
+        )
+
+    def test_a_prediction_does_not_depend_on_how_many_are_made_at_once(self, monkeypatch):
+        store = Held(np.random.default_rng(0).integers(0, 256, (9, 1, 16, 16), np.uint8), 255)
+        predictor = self.predictor()
+        together = predictor.predict(store, np.arange(9))
+        monkeypatch.setattr("medgraft.train.supervised.PIXELS", 300)  # one at a time
+        np.testing.assert_allclose(predictor.predict(store, np.arange(9)), together, atol=1e-5)
+        backwards = predictor.predict(store, np.arange(9)[::-1])
+        np.testing.assert_allclose(backwards[::-1], together, atol=1e-5)
+
+    def test_no_rows_are_no_predictions(self):
+        store = Held(np.zeros((1, 1, 16, 16), np.uint8), 255)
+        assert self.predictor().predict(store, np.arange(0)).shape == (0, 3)
+
+    def test_large_images_are_predicted_a_few_at_a_time(self):
+        sizes = []
+
+        class Counting(Held):
+            def gather(self, rows):
+                sizes.append(len(rows))
+                return super().gather(rows)
+
+        store = Counting(np.zeros((5, 1, 1024, 1024), np.uint8), 255)
+        predictor = self.predictor()
+        predictor.network.forward = lambda x: torch.zeros(len(x), 3)
+        predictor.predict(store, np.arange(5))
+        assert max(sizes) == 4
+
+
 def one_layer():
     layer = nn.Linear(3, 2)
     return layer, Part(layer, (Group("all", dict(layer.named_parameters()), scale=0.5),))
@@ -126,6 +201,27 @@ def test_decay_is_apart_from_the_gradient_and_spares_vectors():
     optimiser.step()
     torch.testing.assert_close(layer.weight.detach(), before["weight"] * 0.999)
     assert torch.equal(layer.bias.detach(), before["bias"])
+
+
+@pytest.mark.parametrize(
+    ("asked", "chosen"),
+    [
+        (("auto", "auto"), ("bfloat16", "channels_last")),
+        (("float32", "auto"), ("float32", "contiguous")),  # its own fastest, not that of bfloat16
+        (("auto", "contiguous"), ("float32", "contiguous")),  # a gain of a twentieth is noise
+        (("bfloat16", "contiguous"), ("bfloat16", "contiguous")),
+    ],
+)
+def test_what_is_left_open_is_measured_and_what_is_asked_for_is_kept(asked, chosen, monkeypatch):
+    speeds = {
+        "float32/contiguous": 100,
+        "float32/channels_last": 70,
+        "bfloat16/contiguous": 105,
+        "bfloat16/channels_last": 200,
+    }
+    monkeypatch.setattr(hardware, "measured", lambda device, cache: speeds)
+    found = hardware.choose(torch.device("cpu"), *asked, cache=None)
+    assert (found.precision, found.memory_format) == chosen
 
 
 def test_two_generations_are_kept_and_a_damaged_one_is_passed_over(tmp_path):

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from types import FrameType
 
-AGAIN_SECONDS = 1.0  # torchrun passes on the Ctrl-C that its processes have heard already
+AGAIN_SECONDS = 1.0  # some launchers pass on a Ctrl-C that their processes have heard already
 
 
 @dataclass
