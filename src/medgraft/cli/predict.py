@@ -51,6 +51,12 @@ class Predict:
         found = predict_files(
             RunFolder.existing(self.run_folder), list(self.files), device=self.device
         )
+        if not len(found.table):
+            first = found.rejects.row(0, named=True)
+            raise TableError(
+                f"at least one file must be readable, and none was: '{first['path']}':"
+                f" {first['reason']}. {first['remedy']}"
+            )
         with replacing(self.out) as temporary:
             if self.out.suffix == ".csv":
                 found.table.write_csv(temporary)
@@ -64,5 +70,3 @@ class Predict:
             for row in found.rejects.head(5).iter_rows(named=True):
                 print(f"not read: {row['path']}: {row['reason']}")
             print(f"{len(found.rejects)} files could not be read: {rejects}")
-        if not len(found.table):
-            raise TableError("at least one file must be readable, and none was.")
