@@ -150,6 +150,17 @@ def test_constant_images_can_be_normalised():
     assert torch.isfinite(normalise(torch.full((1, 1, 3, 3), 128 / 255))).all()
 
 
+@pytest.mark.parametrize("channels_last", [False, True])
+@pytest.mark.parametrize("bits", [8, 16])
+def test_stored_numbers_become_values_from_0_to_1(bits, channels_last):
+    kind = np.uint8 if bits == 8 else np.uint16
+    stored = np.array([0, 1, 2**bits // 2, 2**bits - 1], dtype=kind).reshape(1, 2, 1, 2)
+    images = Placement(torch.device("cpu"), channels_last).images(stored, 2**bits - 1)
+    np.testing.assert_allclose(images, stored / (2**bits - 1), rtol=1e-6)
+    assert float(images.max()) == 1
+    assert images.is_contiguous(memory_format=torch.channels_last) or not channels_last
+
+
 class TestPredictor:
     def predictor(self):
         torch.manual_seed(0)

@@ -152,6 +152,23 @@ def test_frozen_stages_are_bit_identical_after_training(finished, tmp_path):
     assert changed == {"layer3"}
 
 
+def test_weights_that_have_seen_the_test_part_are_refused(finished, tmp_path):
+    """An image or a patient that taught the first run cannot judge the second."""
+    images, folder = finished
+    index = Index.load(images / "spots.parquet")
+    swapped = {"train": "test", "test": "train", "val": "val"}
+    turned = index.with_frame(index.frame.with_columns(pl.col("split").replace_strict(swapped)))
+    turned.save(images / "turned.parquet")
+    with pytest.raises(LeakageError, match=r"28 of the 28 images of this test part"):
+        run(images / "turned.parquet", tmp_path / "a", weights=str(folder.path))
+    fresh = pl.col("image_id").map_elements(lambda i: i[::-1], return_dtype=pl.String)
+    other = pl.when(pl.col("split") == "test").then(fresh).otherwise(pl.col("image_id"))
+    frame = turned.frame.with_columns(image_id=other)  # new films of patients that were seen
+    turned.with_frame(frame).save(images / "turned.parquet")
+    with pytest.raises(LeakageError, match=r"14 of the 14 patients of this test part"):
+        run(images / "turned.parquet", tmp_path / "b", weights=str(folder.path))
+
+
 def test_a_few_labels_of_each_class_can_be_asked_for(spots, tmp_path):
     folder = run(spots, tmp_path / "few", labels_per_class=5, epochs=1)
     classes = json.loads(folder.record.read_text())["data"]["splits"]["train"]["classes"]
@@ -247,6 +264,33 @@ def test_volumes_are_refused_by_a_network_for_pictures(spots, tmp_path):
         run(spots, tmp_path / "run", steps=steps, channels=1)
 
 
+@pytest.mark.parametrize(
+    ("side", "metric"),
+    [("left", "loss_val"), (None, None)],  # one class; nothing known
+)
+def test_validation_images_that_define_no_auroc(side, metric, spots, tmp_path):
+    in_val = pl.col("split") == "val"
+    label = pl.when(in_val).then(pl.lit(side, pl.String)).otherwise(pl.col("side"))
+    rewrite(spots, lambda f: f.with_columns(side=label))
+    folder = run(spots, tmp_path / "run", after="stem")
+    record = json.loads(folder.record.read_text())
+    assert record["best"].get("metric") == metric
+    history = pl.read_csv(folder.history)
+    assert "auroc_val" not in history.columns
+    if metric:
+        assert record["best"]["value"] == pytest.approx(history["loss_val"].min())
+    note = json.loads(folder.evaluation.read_text())["notes"][0]
+    assert "threshold" in note
+    assert "is 0.5" in note
+
+
+def test_a_test_part_without_labels_is_refused_before_training(spots, tmp_path):
+    label = pl.when(pl.col("split") == "test").then(None).otherwise(pl.col("side"))
+    rewrite(spots, lambda f: f.with_columns(side=label))
+    with pytest.raises(TableError, match="labels in its test part, but none has a label"):
+        run(spots, tmp_path / "run")
+
+
 class TestThresholds:
     """What decides is what the record says."""
 
@@ -265,7 +309,7 @@ class TestThresholds:
         found, record = self.found(spots, tmp_path)
         assert (found["threshold"], found["threshold_rule"]) == (0.5, "0.5")
         assert found["threshold_split"] is None
-        assert "no validation part to choose it on" in found["notes"][0]
+        assert "no validation image with a label" in found["notes"][0]
         assert "last weights" in record["notes"][0]
         assert record["best"] == {}
 

@@ -36,12 +36,15 @@ class Describe:
 
     def run(self) -> None:
         """Print the description."""
+        import torch
+
         from medgraft.nets import create
         from medgraft.nets.weights import parameters
 
-        made = create(
-            self.backbone, in_channels=self.channels, classes=self.classes, after=self.after
-        )
+        with torch.device("meta"):  # nothing is computed, so no memory is needed
+            made = create(
+                self.backbone, in_channels=self.channels, classes=self.classes, after=self.after
+            )
         network = made.network
         network.freeze_through(self.freeze_through)
         backbone = network.backbone

@@ -17,7 +17,9 @@ from medgraft.phantoms import is_archive
 from medgraft.prepare import default_steps
 from medgraft.prepare.store import Store
 from medgraft.read import read
+from medgraft.runs import RunFolder
 from medgraft.seeds import generator
+from medgraft.train.donor import check_donor
 from medgraft.train.recipe import Recipe
 from medgraft.train.supervised import Normalisation, Rows
 
@@ -103,6 +105,7 @@ def load_data(
         index = split(index, test=recipe.test, val=recipe.val, seed=recipe.seed)
         notes.append("The index had no split; the run made one, by patient, with its seed.")
     check_split(index)
+    check_donor(RunFolder(Path(recipe.weights)), index)
     steps = tuple(
         recipe.steps or default_steps(recipe.size, _channels(index, recipe), recipe.window)
     )
@@ -165,9 +168,10 @@ def _check_parts(index: Index, target: Target) -> None:
     truths = target.matrix(index.frame)
     for part in ("train", "test"):
         truth = truths[_in_part(index, part)]
-        if not len(truth):
+        if not (truth >= 0).any():
+            what = "has a label" if len(truth) else "could be used"
             raise TableError(
-                f"the index must have images in its {part} part, and none could be used."
+                f"the index must have images with labels in its {part} part, but none {what}."
                 " Run `medgraft split`, and look at the rejects."
             )
         if part == "train" and not any(len(set(c[c >= 0].tolist())) == 2 for c in truth.T):

@@ -14,6 +14,7 @@ from torch.nn import functional as F
 
 from medgraft.errors import ArgumentError, TableError
 from medgraft.files import read_json, write_json
+from medgraft.machine import cores
 from medgraft.nets import create
 from medgraft.train.batches import Placement
 
@@ -53,16 +54,11 @@ def describe() -> dict[str, Any]:
     cuda = torch.cuda.is_available()
     return {
         "processor": processor(),
-        "cores": usable_cores(),
+        "cores": cores(),
         "threads": torch.get_num_threads(),
         "memory_gib": round(pages / 2**30, 1),
         "accelerator": torch.cuda.get_device_name() if cuda else None,
     }
-
-
-def usable_cores() -> int:
-    """Cores that this process may use, which can be fewer than the machine has."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def processor() -> str:

@@ -68,16 +68,19 @@ def _thresholds(validation: pl.DataFrame, target: Target, rule: str) -> dict[str
     """The thresholds, and how they were come by."""
     if target.kind == "exclusive" and target.positive is None:
         return {}  # the highest probability decides
-    fixed, number = parse_rule(rule)
-    if fixed == "fixed" or validation.is_empty():
+    kind, number = parse_rule(rule)
+    truth, probability = _arrays(validation, target.names)
+    unknown = not (truth >= 0).any()
+    if kind == "fixed" or unknown:
         names = target.names if target.kind == "independent" else (target.positive,)
         at, notes = number, []
-        if fixed != "fixed":
+        if kind != "fixed":
             at, rule = MIDDLE, str(MIDDLE)
-            notes = [f"The threshold is {at}: there is no validation part to choose it on."]
+            notes = [f"The threshold is {at}: no validation image with a label could decide it."]
         return {"thresholds": dict.fromkeys(names, at), "threshold_rule": rule, "notes": notes}
     chosen, notes = choose_thresholds(
-        *_arrays(validation, target.names),
+        truth,
+        probability,
         names=list(target.names),
         kind=target.kind,
         rule=rule,

@@ -51,7 +51,7 @@ class Loss:
     Attributes:
         total: Sum over what was counted; lower is better. Gradients flow through it.
         count: How many terms the sum has; may be zero, which moves nothing.
-        terms: Named values for the record, each a mean.
+        terms: Named values for the record, each a mean over the share of this process.
     """
 
     total: Tensor

@@ -157,7 +157,10 @@ class Supervised:
         return Loss(total, count)
 
     def validate(self) -> dict[str, float]:
-        """Loss and macro AUROC on the validation images; the AUROC decides, else the loss."""
+        """Loss and macro AUROC on the validation images; the AUROC decides, else the loss.
+
+        Nothing, if there are no validation images or nothing is known of them.
+        """
         if self.held_out is None:
             return {}
         logits = self.predictor.predict(self.held_out.store, self.held_out.rows)
@@ -168,7 +171,9 @@ class Supervised:
             weights=torch.ones(targets.shape[1], dtype=torch.float64),
             smoothing=0.0,
         )
-        value = float(total) / max(count, 1.0)
+        if not count:  # nothing is known of these images
+            return {}
+        value = float(total) / count
         auroc = macro_auroc(targets, self.predictor.probabilities(logits))
         if auroc is None:
             return {"loss_val": value, "score": -value}

@@ -293,15 +293,13 @@ class _Run:
         if self.resume:
             loop.resume()
         progress = loop.run()
-        best = progress.best
-        if best:
-            self.record.data["best"] = {
-                "epoch": int(best["epoch"]),
-                "metric": "auroc_val",
-                "value": progress.history[int(best["epoch"]) - 1].get("auroc_val"),
-            }
-        else:
-            self.record.note("There is no validation part: the last weights were taken.")
+        if not progress.best:
+            self.record.note("No validation image has a label: the last weights were taken.")
+            return
+        epoch = int(progress.best["epoch"])
+        row = progress.history[epoch - 1]
+        metric = "auroc_val" if "auroc_val" in row else "loss_val"
+        self.record.data["best"] = {"epoch": epoch, "metric": metric, "value": row[metric]}
 
     def _write_history(self, history: list[Row]) -> None:
         write_text(self.run.history, pl.DataFrame(history).write_csv())

@@ -2,7 +2,7 @@
 
 To add one, add a module to this folder that registers a function with `loss`. It takes
 logits (B, K), targets (B, K) with NaN where unknown and weights (K,) of the classes, and returns
-the sum of the terms and their number. Its contract is checked by ``tests/train/test_losses.py``.
+the sum of the terms and their number. Its contract is checked by ``tests/train/test_parts.py``.
 """
 
 from __future__ import annotations
