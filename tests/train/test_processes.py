@@ -93,7 +93,7 @@ def test_what_one_process_refuses_ends_all_in_clear_lines(spots, tmp_path):
 def test_two_processes_that_are_stopped_go_on_bit_for_bit(spots, tmp_path):
     """torchrun passes Ctrl-C on to its processes, which must save and stop together."""
     whole, out = tmp_path / "whole", tmp_path / "stopped"
-    settings = {"epochs": 30, "checkpoint_seconds": 0}
+    settings = {"epochs": 16, "checkpoint_seconds": 0}
     assert call(*command(spots, whole, **settings)).returncode == 0
     arguments, pipe = command(spots, out, **settings), subprocess.PIPE
     with subprocess.Popen(arguments, env=environment(), stderr=pipe, text=True) as process:
