@@ -7,25 +7,19 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import polars as pl
 import torch
 
-from medgraft.augment import Augmenter, expand
-from medgraft.augment.transforms import augmentations
 from medgraft.errors import OutputError, TableError, TrainingError
 from medgraft.files import new_folder, read_json, replacing, sha256, write_json, write_text
 from medgraft.index import Index
-from medgraft.nets import Created, check_names, create
-from medgraft.nets.backbones import find
-from medgraft.nets.weights import open_weights, parameters, save_weights
-from medgraft.prepare import canonical, pipeline
+from medgraft.nets import Created
+from medgraft.nets.weights import parameters, save_weights
 from medgraft.prepare.store import default_cache
 from medgraft.runs import RunFolder
-from medgraft.spec import build
 from medgraft.train import checkpoint
 from medgraft.train.batches import Batches
-from medgraft.train.data import Data, class_weights, load_data, statistics
+from medgraft.train.data import Data, load_data
 from medgraft.train.examples import write_examples
 from medgraft.train.hardware import Compute, choose, find_device
 from medgraft.train.judging import by_name, judge, predictions
@@ -33,8 +27,15 @@ from medgraft.train.loop import Loop, Row
 from medgraft.train.processes import Processes
 from medgraft.train.recipe import Recipe, load_recipe, save_recipe
 from medgraft.train.record import FINISHED, RUNNING, STOPPED, Record, now
-from medgraft.train.schedules import schedules
-from medgraft.train.supervised import Normalisation, Predictor, Supervised
+from medgraft.train.setup import (
+    check_choices,
+    make_batches,
+    make_network,
+    make_objective,
+    make_predictor,
+    resolve,
+)
+from medgraft.train.supervised import Predictor
 
 
 def train(
@@ -76,7 +77,7 @@ class _Run:
 
     def go(self) -> RunFolder | None:
         self.run = RunFolder(self.out)
-        _check_recipe(self.recipe)
+        check_choices(self.recipe)
         self._open_folder()
         if self.recipe.threads is not None:
             torch.set_num_threads(self.recipe.threads)
@@ -100,9 +101,9 @@ class _Run:
         with self.record.phase("prepare"):
             data = self._data(compute)
         torch.manual_seed(self.recipe.seed)
-        made = self._network(data)
-        predictor = self._predictor(made, data, compute)
-        batches = self._batches(data, compute)
+        made = make_network(self.recipe, data)
+        predictor = make_predictor(made, data, compute, self.processes)
+        batches = make_batches(self.recipe, data, compute, self.processes)
         self._describe(made, data, compute)
         with self.record.phase("train"):
             self._fit(predictor, data, batches, compute)
@@ -156,16 +157,7 @@ class _Run:
         # the lock of the store lets one of several processes build it; they share its pages
         memory_bytes = None if self.processes.world == 1 else 0
         data = load_data(self.index_path, self.recipe, default_cache(), memory_bytes=memory_bytes)
-        augmenter = Augmenter(self.recipe.augment, dims=len(data.store.shape) - 1)
-        resolved = {
-            "channels": data.store.shape[0],
-            "steps": tuple(canonical(pipeline(data.steps))),
-            "augment": tuple(augmenter.specs),
-            "precision": compute.precision,
-            "memory_format": compute.memory_format,
-            "threads": torch.get_num_threads(),
-        }
-        self.recipe = self.recipe.model_copy(update=resolved)
+        self.recipe = resolve(self.recipe, data, compute)
         if self.resume:
             self._check_same(data)
         return data
@@ -190,31 +182,6 @@ class _Run:
                     f" used are no longer those of '{self.run.index}'. Start a new run with another"
                     " --out."
                 )
-
-    def _network(self, data: Data) -> Created:
-        made = create(
-            self.recipe.backbone,
-            in_channels=data.store.shape[0],
-            classes=len(data.target.names),
-            weights=self.recipe.weights,
-            after=self.recipe.after,
-        )
-        _check_shape(made, data.store.shape[1:])
-        made.network.freeze_through(self.recipe.freeze_through)
-        return made
-
-    def _predictor(self, made: Created, data: Data, compute: Compute) -> Predictor:
-        network = made.network.to(compute.device)
-        if compute.placement.channels_last:
-            network = network.to(memory_format=torch.channels_last)
-        return Predictor(
-            network,
-            kind=data.target.kind,
-            normalise=_normalisation(made, data),
-            placement=compute.placement,
-            autocast=compute.autocast,
-            processes=self.processes,
-        )
 
     def _describe(self, made: Created, data: Data, compute: Compute) -> None:
         for sentence in data.notes:
@@ -253,34 +220,8 @@ class _Run:
 
     # --- training ----------------------------------------------------------------------
 
-    def _batches(self, data: Data, compute: Compute) -> Batches:
-        training = data.rows("train")
-        augmenter = Augmenter(self.recipe.augment, dims=len(data.store.shape) - 1)
-        return Batches(
-            data.store,
-            training.rows,
-            training.targets,
-            size=self.recipe.batch_size,
-            seed=self.recipe.seed,
-            augmenter=augmenter if self.recipe.augment else None,
-            placement=compute.placement,
-            rank=self.processes.rank,
-            world=self.processes.world,
-        )
-
     def _fit(self, predictor: Predictor, data: Data, batches: Batches, compute: Compute) -> None:
-        held_out = data.rows("val")
-        weights = class_weights(
-            batches.targets,
-            kind=data.target.kind,
-            balanced=self.recipe.class_weights == "balanced",
-        )
-        objective = Supervised(
-            predictor,
-            weights=torch.from_numpy(weights).to(compute.device),
-            smoothing=self.recipe.label_smoothing,
-            held_out=held_out if len(held_out.rows) else None,
-        )
+        objective = make_objective(self.recipe, predictor, data, batches)
         loop = Loop(
             objective,
             batches,
@@ -364,41 +305,3 @@ class _Run:
     def _save(self, status: str) -> None:
         if self.processes.first:
             self.record.save(status)
-
-
-def _normalisation(made: Created, data: Data) -> Normalisation:
-    file = made.weights
-    if file is None or file.mean is None or file.std is None:
-        return statistics(data.rows("train"))
-    channels = data.store.shape[0]
-    mean, std = file.mean, file.std
-    if len(mean) != channels:  # colour statistics for grey images: their mean
-        mean = (float(np.mean(mean)),) * channels
-        std = (float(np.mean(std)),) * channels
-    return Normalisation(mean, std, f"the weights ({file.source})")
-
-
-def _check_recipe(recipe: Recipe) -> None:
-    """Find wrong names now, and not after the images have been prepared."""
-    check_names(recipe.backbone, after=recipe.after, freeze_through=recipe.freeze_through)
-    if recipe.weights != "none":
-        open_weights(recipe.weights, backbone=recipe.backbone)
-    schedules.get(recipe.schedule)
-    pipeline(recipe.steps or ())
-    for text in expand(recipe.augment):
-        build(augmentations, text)
-
-
-def _check_shape(made: Created, shape: tuple[int, ...]) -> None:
-    dims, least = made.network.backbone.dims, find(made.network.backbone.name).smallest_side
-    if len(shape) != dims:
-        raise TrainingError(
-            f"{made.network.backbone.name} needs images of {dims} spatial axes, but the prepared"
-            f" ones have {len(shape)}: {' x '.join(map(str, shape))}. Choose another backbone, or"
-            " index pictures and volumes apart."
-        )
-    if min(shape) < least:
-        raise TrainingError(
-            f"{made.network.backbone.name} needs images of at least {least} pixels a side, got"
-            f" {' x '.join(map(str, shape))}. Pass --size {least} or more."
-        )

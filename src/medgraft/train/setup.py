@@ -1,0 +1,144 @@
+"""From a recipe and its data to what the loop trains: the same for every command that trains."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+
+from medgraft.augment import Augmenter, expand
+from medgraft.augment.transforms import augmentations
+from medgraft.errors import TrainingError
+from medgraft.nets import Created, check_names, create
+from medgraft.nets.backbones import find
+from medgraft.nets.weights import open_weights
+from medgraft.prepare import canonical, pipeline
+from medgraft.spec import build
+from medgraft.train.batches import Batches
+from medgraft.train.data import Data, class_weights, statistics
+from medgraft.train.hardware import Compute
+from medgraft.train.processes import Processes
+from medgraft.train.recipe import Recipe
+from medgraft.train.schedules import schedules
+from medgraft.train.supervised import Normalisation, Predictor, Supervised
+
+
+def check_choices(recipe: Recipe) -> None:
+    """Find wrong names now, and not after the images have been prepared.
+
+    Raises:
+        UnknownNameError, ArgumentError: If a name or option of the recipe is wrong.
+    """
+    check_names(recipe.backbone, after=recipe.after, freeze_through=recipe.freeze_through)
+    if recipe.weights != "none":
+        open_weights(recipe.weights, backbone=recipe.backbone)
+    schedules.get(recipe.schedule)
+    pipeline(recipe.steps or ())
+    for text in expand(recipe.augment):
+        build(augmentations, text)
+
+
+def resolve(recipe: Recipe, data: Data, compute: Compute) -> Recipe:
+    """The recipe with everything that was left open filled in."""
+    augmenter = Augmenter(recipe.augment, dims=len(data.store.shape) - 1)
+    resolved = {
+        "channels": data.store.shape[0],
+        "steps": tuple(canonical(pipeline(data.steps))),
+        "augment": tuple(augmenter.specs),
+        "precision": compute.precision,
+        "memory_format": compute.memory_format,
+        "threads": torch.get_num_threads(),
+    }
+    return recipe.model_copy(update=resolved)
+
+
+def make_network(recipe: Recipe, data: Data) -> Created:
+    """The network for these images and labels, loaded, truncated and frozen.
+
+    Raises:
+        TrainingError: If the images have the wrong number of axes, or are too small for it.
+    """
+    made = create(
+        recipe.backbone,
+        in_channels=data.store.shape[0],
+        classes=len(data.target.names),
+        weights=recipe.weights,
+        after=recipe.after,
+    )
+    _check_shape(made, data.store.shape[1:])
+    made.network.freeze_through(recipe.freeze_through)
+    return made
+
+
+def make_predictor(made: Created, data: Data, compute: Compute, processes: Processes) -> Predictor:
+    """The network on its device, with the normalisation that belongs to its weights."""
+    network = made.network.to(compute.device)
+    if compute.placement.channels_last:
+        network = network.to(memory_format=torch.channels_last)
+    return Predictor(
+        network,
+        kind=data.target.kind,
+        normalise=_normalisation(made, data),
+        placement=compute.placement,
+        autocast=compute.autocast,
+        processes=processes,
+    )
+
+
+def make_batches(recipe: Recipe, data: Data, compute: Compute, processes: Processes) -> Batches:
+    """The training images in batches, augmented."""
+    training = data.rows("train")
+    augmenter = Augmenter(recipe.augment, dims=len(data.store.shape) - 1)
+    return Batches(
+        data.store,
+        training.rows,
+        training.targets,
+        size=recipe.batch_size,
+        seed=recipe.seed,
+        augmenter=augmenter if recipe.augment else None,
+        placement=compute.placement,
+        rank=processes.rank,
+        world=processes.world,
+    )
+
+
+def make_objective(
+    recipe: Recipe, predictor: Predictor, data: Data, batches: Batches
+) -> Supervised:
+    """Learning the labels, validated where there are validation images."""
+    held_out = data.rows("val")
+    weights = class_weights(
+        batches.targets, kind=data.target.kind, balanced=recipe.class_weights == "balanced"
+    )
+    return Supervised(
+        predictor,
+        weights=torch.from_numpy(weights).to(predictor.placement.device),
+        smoothing=recipe.label_smoothing,
+        held_out=held_out if len(held_out.rows) else None,
+    )
+
+
+def _normalisation(made: Created, data: Data) -> Normalisation:
+    file = made.weights
+    if file is None or file.mean is None or file.std is None:
+        return statistics(data.rows("train"))
+    channels = data.store.shape[0]
+    mean, std = file.mean, file.std
+    if len(mean) != channels:  # colour statistics for grey images: their mean
+        mean = (float(np.mean(mean)),) * channels
+        std = (float(np.mean(std)),) * channels
+    return Normalisation(mean, std, f"the weights ({file.source})")
+
+
+def _check_shape(made: Created, shape: tuple[int, ...]) -> None:
+    dims, least = made.network.backbone.dims, find(made.network.backbone.name).smallest_side
+    if len(shape) != dims:
+        raise TrainingError(
+            f"{made.network.backbone.name} needs images of {dims} spatial axes, but the prepared"
+            f" ones have {len(shape)}: {' x '.join(map(str, shape))}. Choose another backbone, or"
+            " index pictures and volumes apart."
+        )
+    if min(shape) < least:
+        raise TrainingError(
+            f"{made.network.backbone.name} needs images of at least {least} pixels a side, got"
+            f" {' x '.join(map(str, shape))}. Pass --size {least} or more."
+        )
