@@ -43,11 +43,18 @@ def parse(text: str) -> tuple[str, dict[str, Any]]:
         ('normalise', {'mean': [0.5, 0.4]})
         >>> parse("flip")
         ('flip', {})
+
+        The first option may be given by its value alone; it then stands under "".
+
+        >>> parse("from:layer4")
+        ('from', {'': 'layer4'})
     """
     name, _, tail = text.partition(":")
     options: dict[str, Any] = {}
-    for item in filter(None, tail.split(",")):
+    for place, item in enumerate(filter(None, tail.split(","))):
         key, equals, value = item.partition("=")
+        if place == 0 and not equals:
+            key, equals, value = "", "=", item
         if not equals or key in options:
             wrong = "stands twice" if equals else "has no value"
             raise ArgumentError(
@@ -75,6 +82,8 @@ def build(registry: Registry[type[Model]], text: str) -> Model:
     """
     name, options = parse(text)
     kind = registry.get(name)
+    if "" in options and kind.model_fields:
+        options = {next(iter(kind.model_fields)): options.pop(""), **options}
     try:
         return kind(**options)
     except ValidationError as error:

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from medgraft.errors import ArgumentError, UnknownNameError
-from medgraft.nets import check_names, create
+from medgraft.nets import create, outline
 from medgraft.nets.backbones import backbones
 
 NAMES = [*backbones.names(), "timm:regnety_002", "timm:tinynet_e"]
@@ -185,10 +185,12 @@ def test_what_is_frozen_stays_frozen_when_a_network_is_cut_short():
     assert all(k.startswith("backbone.stages.layer2.") for k in changed)
 
 
-def test_names_are_checked_without_building_anything():
-    check_names("resnet18", after="layer3", freeze_through="layer2")
-    with pytest.raises(UnknownNameError, match="called 'layer4'"):  # cut away
-        check_names("resnet18", after="layer3", freeze_through="layer4")
+def test_an_outline_knows_its_stages_and_has_no_memory():
+    backbone = outline("resnet18", after="layer3")
+    assert backbone.names == ["stem", "layer1", "layer2", "layer3"]
+    assert all(p.is_meta for p in backbone.parameters())
+    with pytest.raises(UnknownNameError, match="Did you mean 'layer4'"):
+        outline("resnet18", after="layer44")
 
 
 def test_unfreezing_gives_back_what_freezing_took():

@@ -140,7 +140,7 @@ COMMAND = [sys.executable, "-m", "medgraft.cli", "train"]
 
 
 def newest(out):
-    found = sorted((out / "checkpoint").glob("step-*.safetensors"))
+    found = sorted((out / "checkpoint").rglob("step-*.safetensors"))
     return found[-1].name if found else None
 
 

@@ -145,7 +145,7 @@ class TestRunFolder:
 def test_frozen_stages_are_bit_identical_after_training(finished, tmp_path):
     images, folder = finished
     later = run(
-        images / "spots.parquet", tmp_path / "l", weights=str(folder.path), freeze_through="layer2"
+        images / "spots.parquet", tmp_path / "l", weights=str(folder.path), strategy="from:layer3"
     )
     one, two = load_file(folder.weights), load_file(later.weights)
     changed = {k.split(".")[2] for k in one if not torch.equal(one[k], two[k])} - {"weight", "bias"}
@@ -239,7 +239,7 @@ def test_a_folder_that_holds_something_is_refused(spots, tmp_path):
     [
         ({"backbone": "resnet5o"}, "Did you mean 'resnet50'"),
         ({"after": "layer9"}, "no stage of resnet18 is called 'layer9'"),
-        ({"freeze_through": "stern"}, "Did you mean 'stem'"),
+        ({"strategy": "from:stern"}, "Did you mean 'stem'"),
         ({"schedule": "onecycle"}, "Did you mean 'one_cycle'"),
         ({"augment": ("rotat",)}, "Did you mean 'rotate'"),
         ({"steps": ("resise:side=32",)}, "Did you mean 'resize'"),

@@ -18,6 +18,7 @@ FAMILIES = {  # family: (module, name of its registry)
     "backbones": ("medgraft.nets.backbones", "backbones"),
     "losses": ("medgraft.train.losses", "losses"),
     "schedules": ("medgraft.train.schedules", "schedules"),
+    "strategies": ("medgraft.train.strategies", "strategies"),
     "metrics": ("medgraft.evaluate.metrics", "metrics"),
 }
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from medgraft.nets.create import Created, check_names, create
+from medgraft.nets.create import Created, create, outline
 from medgraft.nets.network import Backbone, Network
 
-__all__ = ["Backbone", "Created", "Network", "check_names", "create"]
+__all__ = ["Backbone", "Created", "Network", "create", "outline"]

@@ -9,20 +9,20 @@ import torch
 
 from medgraft.errors import ArgumentError
 from medgraft.nets.backbones import find
-from medgraft.nets.network import Backbone, Network, cut, linear_head
+from medgraft.nets.heads import make_head
+from medgraft.nets.network import Backbone, Network, cut
 from medgraft.nets.weights import Fit, WeightFile, load_into, open_weights
 
 
-def check_names(name: str, *, after: str | None = None, freeze_through: str | None = None) -> None:
-    """Check the names of a backbone and its stages, without memory or arithmetic.
+def outline(name: str, *, after: str | None = None) -> Backbone:
+    """The stages of a backbone without their weights: neither memory nor arithmetic.
 
     Raises:
         UnknownNameError: If there is no such backbone or stage; the near names are offered.
         ArgumentError: If a network of timm is not a chain of stages.
     """
     with torch.device("meta"):
-        network = create(name, in_channels=3, classes=2, after=after).network
-    network.freeze_through(freeze_through)
+        return create(name, in_channels=3, classes=2, after=after).network.backbone
 
 
 @dataclass(frozen=True)
@@ -49,9 +49,10 @@ def create(
     classes: int,
     weights: str | None = None,
     after: str | None = None,
+    head: str = "linear",
     options: dict[str, Any] | None = None,
 ) -> Created:
-    """Build a network with a linear head.
+    """Build a network.
 
     Args:
         name: A backbone of `medgraft list backbones`, or ``timm:<name>``.
@@ -60,6 +61,7 @@ def create(
         weights: None or "none" for random weights, "imagenet", a ``.safetensors`` file or a
             run folder. Options that the file names (such as its padding) are applied.
         after: Last stage to keep; None keeps all.
+        head: "linear" or "concat", see `medgraft.nets.heads`.
         options: Further options of the architecture.
 
     Raises:
@@ -94,5 +96,5 @@ def create(
         ) from error
     if after is not None:
         backbone = cut(backbone, after)
-    network = Network(backbone, linear_head(backbone.out_channels, classes))
+    network = Network(backbone, make_head(head, backbone.out_channels, classes))
     return Created(network, options, file, load_into(network, file) if file else None)

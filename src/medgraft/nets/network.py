@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping
+from typing import Literal
 
 import torch
 from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _BatchNorm
 
-from medgraft.errors import ArgumentError
+from medgraft.nets.heads import linear_head
 from medgraft.registry import unknown_name
 
 
@@ -111,6 +113,7 @@ class Network(nn.Module):
         self.backbone = backbone
         self.head = head
         self._frozen = 0
+        self._norms_move = False
 
     def forward(self, x: Tensor) -> Tensor:
         """Logits, shape (B, classes)."""
@@ -132,22 +135,40 @@ class Network(nn.Module):
         """The last frozen stage, or None."""
         return self.backbone.names[self._frozen - 1] if self._frozen else None
 
-    def freeze_through(self, stage: str | None) -> None:
+    def freeze_through(
+        self, stage: str | None, *, norms: Literal["still", "moving"] = "still"
+    ) -> None:
         """Freeze every stage up to and including `stage`; None freezes nothing.
+
+        Args:
+            stage: The last frozen stage.
+            norms: "moving" lets the batch norms of frozen stages learn and follow the
+                statistics, as fastai does; "still" keeps them bit-identical.
 
         Raises:
             UnknownNameError: If there is no such stage.
         """
         self._frozen = 0 if stage is None else self.backbone.position(stage) + 1
+        self._norms_move = norms == "moving"
         for place, module in enumerate(self.backbone.stages.values()):
             module.requires_grad_(place >= self._frozen)
+        for norm in self._moving_norms():
+            norm.requires_grad_(True)  # noqa: FBT003 (torch's signature)
         self.train(self.training)
+
+    def _moving_norms(self) -> list[nn.Module]:
+        if not self._norms_move:
+            return []
+        frozen = list(self.backbone.stages.values())[: self._frozen]
+        return [m for stage in frozen for m in stage.modules() if isinstance(m, _BatchNorm)]
 
     def train(self, mode: bool = True) -> Network:  # noqa: FBT001, FBT002 (torch's signature)
         """Put the network in training or evaluation mode; frozen stages stay in evaluation."""
         super().train(mode)
         for module in list(self.backbone.stages.values())[: self._frozen]:
             module.eval()
+        for norm in self._moving_norms():
+            norm.train(mode)
         return self
 
     def truncate_after(self, stage: str, *, classes: int) -> Network:
@@ -185,21 +206,3 @@ def cut(backbone: Backbone, stage: str) -> Backbone:
             if ours.partition(".")[0] in kept
         },
     )
-
-
-class GlobalAverage(nn.Module):
-    """Mean over all spatial axes: (B, C, *S) to (B, C)."""
-
-    def forward(self, x: Tensor) -> Tensor:
-        """The means."""
-        return x.flatten(2).mean(dim=2)
-
-
-def linear_head(channels: int, classes: int) -> nn.Sequential:
-    """Global average and one linear layer: (B, channels, *S) to logits (B, classes)."""
-    if classes < 1:
-        raise ArgumentError(f"classes must be at least 1, got {classes}")
-    head = nn.Sequential()
-    head.add_module("pool", GlobalAverage())
-    head.add_module("fc", nn.Linear(channels, classes))
-    return head

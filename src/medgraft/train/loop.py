@@ -83,6 +83,15 @@ class Loop:
         self._total = self.recipe.epochs * self.batches.per_epoch
         self._saved = time.monotonic()
         self._stop = Stop()
+        self._before = Progress()
+
+    def follow(self, before: Loop | None) -> None:
+        """Go on where an earlier phase of the same run ended: its history, and its best to beat."""
+        if before is not None:
+            self._before = before.progress
+            history = list(before.progress.history)
+            self.progress = Progress(history=history, best=dict(before.progress.best))
+            self.best = before.best
 
     def run(self) -> Progress:
         """Train to the end, or until patience is lost; then take the best weights.
@@ -123,7 +132,7 @@ class Loop:
             self._show(shown, rates)
             if self.progress.step % self.batches.per_epoch:
                 self._pause()
-        self._end_epoch(number, rates)
+        self._end_epoch(rates)
         self._pause()
 
     def _train_mode(self) -> None:
@@ -191,13 +200,14 @@ class Loop:
         )
         shown.update(1)
 
-    def _end_epoch(self, number: int, rates: Row) -> None:
+    def _end_epoch(self, rates: Row) -> None:
         for part in self.objective.parts.values():
             self.processes.copy_from_first(part.module, buffers_only=True)
             part.module.eval()
         scores = self.objective.validate()
         done, seconds = self.batches.per_epoch, self.progress.seconds
-        row: Row = {"step": self.progress.step, "epoch": number + 1}
+        history = self.progress.history
+        row: Row = {"step": self._steps_before() + self.progress.step, "epoch": len(history) + 1}
         row |= {key: value / done for key, value in self.progress.sums.items()}
         row |= {key: value for key, value in scores.items() if key != "score"}
         row["rate"] = max(rates.values(), default=0.0)
@@ -205,16 +215,19 @@ class Loop:
             row |= {f"rate_{name}": value for name, value in rates.items()}
         row["images_per_second"] = len(self.batches.rows) / max(seconds, 1e-9)
         row["seconds"] = seconds
-        self.progress.history.append(row)
-        self._keep_best(number, scores.get("score"))
+        history.append(row)
+        self._keep_best(scores.get("score"))
         self.progress.sums, self.progress.seconds = {}, 0.0
         if self.processes.first:
-            self.on_epoch(self.progress.history)
+            self.on_epoch(history)
 
-    def _keep_best(self, number: int, score: float | None) -> None:
+    def _steps_before(self) -> float:
+        return self._before.history[-1]["step"] if self._before.history else 0
+
+    def _keep_best(self, score: float | None) -> None:
         if score is None or not score > self.progress.best.get("score", -math.inf):
             return  # a score that is not a number is never the best
-        self.progress.best = {"score": score, "epoch": number + 1}
+        self.progress.best = {"score": score, "epoch": len(self.progress.history)}
         self.best = {name: tensor.detach().clone() for name, tensor in self._weights().items()}
 
     def _take_best(self) -> None:
@@ -230,7 +243,8 @@ class Loop:
         patience, best = self.recipe.patience, self.progress.best
         if patience is None or not best or self.progress.step % self.batches.per_epoch:
             return False
-        return len(self.progress.history) - best["epoch"] >= patience
+        began = len(self._before.history)
+        return len(self.progress.history) - max(best["epoch"], began) >= patience
 
     # --- stopping and going on ---------------------------------------------------------
 

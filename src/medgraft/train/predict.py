@@ -67,6 +67,7 @@ def load_predictor(run: RunFolder, device: str = "auto") -> tuple[Predictor, dic
         classes=len(record["labels"]),
         weights=str(run.path),
         after=record["after"],
+        head=record.get("head", "linear"),
     )
     normalise = Normalisation(tuple(record["mean"]), tuple(record["std"]), record["statistics_of"])
     predictor = Predictor(

@@ -30,8 +30,8 @@ class Recipe(BaseModel):
         "none", description="'none', 'imagenet', a .safetensors file or a run folder."
     )
     after: str | None = Field(None, description="Last stage to keep; all if not given.")
-    freeze_through: str | None = Field(
-        None, description="Last stage that stays exactly as it is; none if not given."
+    strategy: str = Field(
+        "full", description="What is tuned: full, head, from:STAGE, gradual, two-phase, vanilla."
     )
 
     size: int = Field(224, ge=8, le=4096, description="Side of the prepared image, in pixels.")

@@ -8,7 +8,7 @@ import torch
 from medgraft.augment import Augmenter, expand
 from medgraft.augment.transforms import augmentations
 from medgraft.errors import TrainingError
-from medgraft.nets import Created, check_names, create
+from medgraft.nets import Backbone, Created, create, outline
 from medgraft.nets.backbones import find
 from medgraft.nets.weights import open_weights
 from medgraft.prepare import canonical, pipeline
@@ -19,6 +19,7 @@ from medgraft.train.hardware import Compute
 from medgraft.train.processes import Processes
 from medgraft.train.recipe import Recipe
 from medgraft.train.schedules import schedules
+from medgraft.train.strategies import Body, Phase, find_strategy
 from medgraft.train.supervised import Normalisation, Predictor, Supervised
 
 
@@ -28,13 +29,24 @@ def check_choices(recipe: Recipe) -> None:
     Raises:
         UnknownNameError, ArgumentError: If a name or option of the recipe is wrong.
     """
-    check_names(recipe.backbone, after=recipe.after, freeze_through=recipe.freeze_through)
+    plan(recipe, outline(recipe.backbone, after=recipe.after))
     if recipe.weights != "none":
         open_weights(recipe.weights, backbone=recipe.backbone)
     schedules.get(recipe.schedule)
     pipeline(recipe.steps or ())
     for text in expand(recipe.augment):
         build(augmentations, text)
+
+
+def plan(recipe: Recipe, backbone: Backbone) -> tuple[Phase, ...]:
+    """The phases of a recipe on a network.
+
+    Raises:
+        UnknownNameError, ArgumentError: If the strategy does not exist or does not fit.
+    """
+    chosen = find_strategy(recipe.strategy, weights=recipe.weights)
+    body = Body(tuple(backbone.names), tuple(backbone.strides.values()))
+    return chosen.plan(body, epochs=recipe.epochs, rate=recipe.rate)
 
 
 def resolve(recipe: Recipe, data: Data, compute: Compute) -> Recipe:
@@ -52,7 +64,7 @@ def resolve(recipe: Recipe, data: Data, compute: Compute) -> Recipe:
 
 
 def make_network(recipe: Recipe, data: Data) -> Created:
-    """The network for these images and labels, loaded, truncated and frozen.
+    """The network for these images and labels, loaded, truncated and frozen for its first phase.
 
     Raises:
         TrainingError: If the images have the wrong number of axes, or are too small for it.
@@ -63,9 +75,11 @@ def make_network(recipe: Recipe, data: Data) -> Created:
         classes=len(data.target.names),
         weights=recipe.weights,
         after=recipe.after,
+        head=find_strategy(recipe.strategy, weights=recipe.weights).head,
     )
     _check_shape(made, data.store.shape[1:])
-    made.network.freeze_through(recipe.freeze_through)
+    first = plan(recipe, made.network.backbone)[0]
+    made.network.freeze_through(first.freeze_through, norms=first.norms)
     return made
 
 
@@ -102,9 +116,10 @@ def make_batches(recipe: Recipe, data: Data, compute: Compute, processes: Proces
 
 
 def make_objective(
-    recipe: Recipe, predictor: Predictor, data: Data, batches: Batches
+    recipe: Recipe, predictor: Predictor, data: Data, batches: Batches, phase: Phase
 ) -> Supervised:
-    """Learning the labels, validated where there are validation images."""
+    """Learning the labels in one phase, validated where there are validation images."""
+    predictor.network.freeze_through(phase.freeze_through, norms=phase.norms)
     held_out = data.rows("val")
     weights = class_weights(
         batches.targets, kind=data.target.kind, balanced=recipe.class_weights == "balanced"
@@ -114,6 +129,7 @@ def make_objective(
         weights=torch.from_numpy(weights).to(predictor.placement.device),
         smoothing=recipe.label_smoothing,
         held_out=held_out if len(held_out.rows) else None,
+        scales=dict(phase.scales),
     )
 
 

@@ -129,17 +129,21 @@ class Supervised:
         weights: Of the classes in the loss, shape (K,).
         smoothing: Label smoothing.
         held_out: Validation images; None if there are none.
+        scales: Factor on the learning rate by stage; 1 for those not named.
     """
 
     predictor: Predictor
     weights: Tensor
     smoothing: float = 0.0
     held_out: Rows | None = None
+    scales: Mapping[str, float] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self._loss = losses.get(LOSSES[self.predictor.kind])
         self._parts = {
-            "network": Part(self.predictor.network, stage_groups(self.predictor.network))
+            "network": Part(
+                self.predictor.network, stage_groups(self.predictor.network, self.scales)
+            )
         }
 
     @property
@@ -181,11 +185,18 @@ class Supervised:
         return {"loss_val": value, "auroc_val": auroc, "score": auroc - 1e-6 * value}
 
 
-def stage_groups(network: Network) -> tuple[Group, ...]:
-    """One group per stage and one for the head, in order; those that do not learn left out."""
+def stage_groups(network: Network, scales: Mapping[str, float]) -> tuple[Group, ...]:
+    """One group per stage and one for the head, in order; those that do not learn left out.
+
+    `scales` has the factor on the learning rate of a stage, 1 for those that it does not name.
+    """
     names = {id(parameter): name for name, parameter in network.named_parameters()}
     groups = (
-        Group(stage, {names[id(p)]: p for p in parameters if p.requires_grad})
+        Group(
+            stage,
+            {names[id(p)]: p for p in parameters if p.requires_grad},
+            scale=scales.get(stage, 1.0),
+        )
         for stage, parameters in network.parameter_groups()
     )
     return tuple(group for group in groups if group.parameters)

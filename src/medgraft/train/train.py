@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -13,10 +13,11 @@ import torch
 from medgraft.errors import OutputError, TableError, TrainingError
 from medgraft.files import new_folder, read_json, replacing, sha256, write_json, write_text
 from medgraft.index import Index
-from medgraft.nets import Created
+from medgraft.nets import Created, Network
 from medgraft.nets.weights import parameters, save_weights
 from medgraft.prepare.store import default_cache
 from medgraft.runs import RunFolder
+from medgraft.seeds import derive
 from medgraft.train import checkpoint
 from medgraft.train.batches import Batches
 from medgraft.train.data import Data, load_data
@@ -33,8 +34,10 @@ from medgraft.train.setup import (
     make_network,
     make_objective,
     make_predictor,
+    plan,
     resolve,
 )
+from medgraft.train.strategies import Phase, find_strategy
 from medgraft.train.supervised import Predictor
 
 
@@ -186,7 +189,8 @@ class _Run:
     def _describe(self, made: Created, data: Data, compute: Compute) -> None:
         for sentence in data.notes:
             self.record.note(sentence)
-        total, learns = parameters(made.network)
+        phases = plan(self.recipe, made.network.backbone)
+        total, _ = parameters(made.network)
         loaded = f"{len(made.fit.loaded)} tensors loaded" if made.fit else "random"
         self.record.data |= {
             "inputs": {
@@ -204,12 +208,13 @@ class _Run:
             "network": {
                 "backbone": self.recipe.backbone,
                 "after": self.recipe.after,
-                "frozen_through": self.recipe.freeze_through,
+                "strategy": self.recipe.strategy,
                 "weights": self.recipe.weights,
                 "loaded": loaded,
                 "not_used": made.fit.unused if made.fit else [],
                 "parameters": total,
-                "trainable": learns,
+                "trainable": max(_learning(made.network, phase) for phase in phases),
+                "phases": [asdict(phase) for phase in phases],
             },
         }
         if self.processes.first:
@@ -221,19 +226,25 @@ class _Run:
     # --- training ----------------------------------------------------------------------
 
     def _fit(self, predictor: Predictor, data: Data, batches: Batches, compute: Compute) -> None:
-        objective = make_objective(self.recipe, predictor, data, batches)
-        loop = Loop(
-            objective,
-            batches,
-            self.recipe,
-            folder=self.run.checkpoint,
-            processes=self.processes,
-            autocast=compute.autocast,
-            on_epoch=self._write_history,
-        )
-        if self.resume:
-            loop.resume()
-        progress = loop.run()
+        before: Loop | None = None
+        for number, phase in enumerate(plan(self.recipe, predictor.network.backbone)):
+            objective = make_objective(self.recipe, predictor, data, batches, phase)
+            seed = derive(self.recipe.seed, "phase", number) if number else self.recipe.seed
+            settings = {"epochs": phase.epochs, "rate": phase.rate, "seed": seed}
+            loop = Loop(
+                objective,
+                replace(batches, seed=seed),
+                self.recipe.model_copy(update=settings),
+                folder=self.run.checkpoint / f"phase-{number}",
+                processes=self.processes,
+                autocast=compute.autocast,
+                on_epoch=self._write_history,
+            )
+            loop.follow(before)
+            if self.resume:
+                loop.resume()
+            progress = loop.run()
+            before = loop
         if not progress.best:
             self.record.note("No validation image has a label: the last weights were taken.")
             return
@@ -275,6 +286,7 @@ class _Run:
             "backbone": backbone.name,
             "options": made.options,
             "after": self.recipe.after,
+            "head": find_strategy(self.recipe.strategy, weights=self.recipe.weights).head,
             "stages": {name: backbone.channels[name] for name in backbone.names},
             "channels": backbone.in_channels,
             "input_size": list(data.store.shape[1:]),
@@ -305,3 +317,9 @@ class _Run:
     def _save(self, status: str) -> None:
         if self.processes.first:
             self.record.save(status)
+
+
+def _learning(network: Network, phase: Phase) -> int:
+    """Parameters that learn in a phase; leaves the network frozen for it."""
+    network.freeze_through(phase.freeze_through, norms=phase.norms)
+    return parameters(network)[1]

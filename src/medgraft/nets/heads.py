@@ -1,0 +1,84 @@
+"""Heads: from the last maps of a backbone to logits."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor, nn
+
+from medgraft.errors import ArgumentError
+from medgraft.registry import unknown_name
+
+
+class GlobalAverage(nn.Module):
+    """Mean over all spatial axes: (B, C, *S) to (B, C)."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        """The means."""
+        return x.flatten(2).mean(dim=2)
+
+
+class GlobalMaxAndAverage(nn.Module):
+    """Greatest value and mean over all spatial axes, in this order: (B, C, *S) to (B, 2 C)."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        """The greatest values, then the means."""
+        flat = x.flatten(2)
+        return torch.cat([flat.amax(dim=2), flat.mean(dim=2)], dim=1)
+
+
+def linear_head(channels: int, classes: int) -> nn.Sequential:
+    """Global average and one linear layer."""
+    head = nn.Sequential()
+    head.add_module("pool", GlobalAverage())
+    head.add_module("fc", nn.Linear(channels, classes))
+    return head
+
+
+def concat_head(channels: int, classes: int) -> nn.Sequential:
+    """Maximum and average, then two linear layers with batch norm and dropout.
+
+    Source: the head of fastai's `cnn_learner` (Howard and Gugger 2020, arXiv:2002.04688): dropout
+    of a quarter and of a half, 512 hidden units, Kaiming-normal matrices, biases of zero.
+
+    Examples:
+        >>> sum(p.numel() for p in concat_head(2048, 2).parameters())
+        2107906
+    """
+    head = nn.Sequential()
+    for name, module in {
+        "pool": GlobalMaxAndAverage(),
+        "bn1": nn.BatchNorm1d(2 * channels),
+        "drop1": nn.Dropout(0.25),
+        "fc1": nn.Linear(2 * channels, 512),
+        "act": nn.ReLU(inplace=True),
+        "bn2": nn.BatchNorm1d(512),
+        "drop2": nn.Dropout(0.5),
+        "fc": nn.Linear(512, classes),
+    }.items():
+        head.add_module(name, module)
+        if isinstance(module, nn.Linear):
+            nn.init.kaiming_normal_(module.weight)
+            nn.init.zeros_(module.bias)
+    return head
+
+
+HEADS: dict[str, Callable[[int, int], nn.Sequential]] = {
+    "linear": linear_head,
+    "concat": concat_head,
+}
+
+
+def make_head(name: str, channels: int, classes: int) -> nn.Sequential:
+    """The head of that name: (B, channels, *S) to logits (B, classes).
+
+    Raises:
+        UnknownNameError: If there is no such head.
+        ArgumentError: If there is no class.
+    """
+    if name not in HEADS:
+        raise unknown_name("head", name, HEADS)
+    if classes < 1:
+        raise ArgumentError(f"classes must be at least 1, got {classes}")
+    return HEADS[name](channels, classes)

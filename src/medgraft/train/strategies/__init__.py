@@ -1,0 +1,146 @@
+"""Strategies: what is tuned, in which phases, at which rates.
+
+To add one, add a module to this folder with a frozen model that has a field per option and
+makes a plan. Its contract is checked by ``tests/train/test_strategies.py``.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import ClassVar, Literal, TypeVar
+
+from medgraft.errors import ArgumentError
+from medgraft.registry import Registry
+from medgraft.spec import Options, build
+
+DEEP = 8  # input pixels per output pixel: up to here maps show edges and textures
+
+
+@dataclass(frozen=True)
+class Body:
+    """What a strategy may know of a network.
+
+    Attributes:
+        stages: Names of the stages of the backbone, in order.
+        strides: Input pixels per output pixel of each; None after a global pool.
+    """
+
+    stages: tuple[str, ...]
+    strides: tuple[int | None, ...]
+
+    @property
+    def last(self) -> str:
+        """The last stage."""
+        return self.stages[-1]
+
+    def before(self, stage: str) -> str | None:
+        """The stage before `stage`; None if it is the first."""
+        place = self.stages.index(stage)
+        return self.stages[place - 1] if place else None
+
+    @property
+    def groups(self) -> tuple[tuple[str, ...], ...]:
+        """Stages up to a stride of 8, the deeper ones, and the head.
+
+        For a ResNet these are the three layer groups of fastai: stem to layer2, layer3 and
+        layer4, head.
+        """
+        shallow = tuple(
+            stage
+            for stage, stride in zip(self.stages, self.strides, strict=True)
+            if stride is not None and stride <= DEEP
+        )
+        deep = self.stages[len(shallow) :]
+        return tuple(group for group in (shallow, deep, ("head",)) if group)
+
+
+@dataclass(frozen=True)
+class Phase:
+    """A stretch of training with one cut and one set of rates.
+
+    Attributes:
+        name: For the record.
+        epochs: Passes over the training images.
+        freeze_through: Last frozen stage; None tunes everything.
+        rate: Peak rate of the head and of stages that `scales` does not name.
+        scales: Factor on the rate by stage.
+        norms: Whether batch norms of frozen stages stay "still" (bit-identical, buffers
+            included) or are "moving" (they learn, and follow the statistics).
+    """
+
+    name: str
+    epochs: int
+    freeze_through: str | None
+    rate: float
+    scales: tuple[tuple[str, float], ...] = ()
+    norms: Literal["still", "moving"] = "still"
+
+
+class Strategy(Options, ABC):
+    """How a network is tuned.
+
+    Attributes:
+        head: Name of the head it wants.
+        from_random: Whether it is meant for random weights only.
+    """
+
+    head: ClassVar[str] = "linear"
+    from_random: ClassVar[bool] = False
+
+    @abstractmethod
+    def plan(self, body: Body, *, epochs: int, rate: float) -> tuple[Phase, ...]:
+        """The phases, in order; `epochs` and `rate` are those of the recipe.
+
+        Raises:
+            ArgumentError: If the options do not fit the network or the epochs.
+        """
+
+
+Kind = TypeVar("Kind", bound=type[Strategy])
+strategies: Registry[type[Strategy]] = Registry("strategy", __name__)
+
+
+def strategy(name: str) -> Callable[[Kind], Kind]:
+    """Register a strategy under `name`."""
+
+    def register(kind: Kind) -> Kind:
+        strategies.add(name, kind)
+        return kind
+
+    return register
+
+
+def find_strategy(text: str, *, weights: str) -> Strategy:
+    """The strategy that a spec describes.
+
+    Raises:
+        UnknownNameError: If there is none of that name.
+        ArgumentError: If an option is wrong, or it does not go with the weights.
+    """
+    found = build(strategies, text)
+    if found.from_random and weights != "none":
+        raise ArgumentError(
+            f"strategy {text!r} starts from random weights, got --weights {weights!r}."
+            " Leave --weights out, or choose another strategy."
+        )
+    return found
+
+
+def ladder(
+    groups: Sequence[Sequence[str]], low: float, high: float
+) -> tuple[tuple[str, float], ...]:
+    """Factors on `high` by stage: a geometric ladder of rates from `low` to `high` over groups.
+
+    Examples:
+        >>> rungs = ladder([["stem"], ["layer4"], ["head"]], 1e-5, 1e-4)
+        >>> [(name, round(1e-4 * factor, 8)) for name, factor in rungs]
+        [('stem', 1e-05), ('layer4', 3.162e-05), ('head', 0.0001)]
+    """
+    steps = max(1, len(groups) - 1)
+    return tuple(
+        (name, (low / high) ** (1 - place / steps))
+        for place, group in enumerate(groups)
+        for name in group
+    )

@@ -1,0 +1,168 @@
+"""What every strategy promises, and each against its description."""
+
+import json
+
+import polars as pl
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from medgraft.errors import ArgumentError, UnknownNameError
+from medgraft.nets import create, outline
+from medgraft.nets.heads import HEADS
+from medgraft.spec import build, write
+from medgraft.train.setup import plan
+from medgraft.train.strategies import Body, find_strategy, strategies
+from medgraft.train.supervised import stage_groups
+from medgraft.train.train import train
+from tests.train.conftest import make_spots, quick
+
+RESNET = Body(("stem", "layer1", "layer2", "layer3", "layer4"), (4, 4, 8, 16, 32))
+SPECS = [  # a part whose first option has no default is given a stage
+    f"{name}:layer3"
+    if any(f.is_required() for f in strategies.get(name).model_fields.values())
+    else name
+    for name in strategies.names()
+]
+
+
+@pytest.mark.parametrize("text", SPECS)
+class TestEveryStrategy:
+    def test_its_phases_name_stages_and_spend_epochs(self, text):
+        found = find_strategy(text, weights="none")
+        phases = found.plan(RESNET, epochs=12, rate=0.01)
+        assert phases
+        assert all(phase.epochs >= 1 and phase.rate > 0 for phase in phases)
+        for phase in phases:
+            assert phase.freeze_through in {None, *RESNET.stages}
+            assert {name for name, _ in phase.scales} <= {*RESNET.stages, "head"}
+            assert all(0 < factor <= 1 for _, factor in phase.scales)
+
+    def test_later_phases_freeze_less(self, text):
+        phases = find_strategy(text, weights="none").plan(RESNET, epochs=12, rate=0.01)
+        order = (None, *RESNET.stages)
+        frozen = [order.index(phase.freeze_through) for phase in phases]
+        assert frozen == sorted(frozen, reverse=True)
+
+    def test_its_spec_comes_back(self, text):
+        found = find_strategy(text, weights="none")
+        assert build(strategies, write(text.partition(":")[0], found)) == found
+
+    def test_its_head_exists(self, text):
+        assert find_strategy(text, weights="none").head in HEADS
+
+    def test_a_run_of_it_ends_with_predictions(self, text, archive, tmp_path):
+        recipe = quick(strategy=text, epochs=6, after="layer3", weights="none")
+        folder = train(archive, tmp_path / "run", recipe, command=[])
+        history = pl.read_csv(folder.history)
+        planned = plan(recipe, outline("resnet18", after="layer3"))
+        assert history["epoch"].to_list() == list(range(1, sum(p.epochs for p in planned) + 1))
+        assert history["step"].is_sorted()
+        record = json.loads(folder.record.read_text())["network"]
+        assert record["strategy"].startswith(text.partition(":")[0])
+        assert [p["name"] for p in record["phases"]] == [p.name for p in planned]
+        assert folder.evaluation.is_file()
+        assert not folder.checkpoint.exists()
+
+
+@pytest.fixture(scope="module")
+def archive(tmp_path_factory):
+    return make_spots(tmp_path_factory.mktemp("strategies"))
+
+
+def test_published_counts_of_what_learns():
+    """Inception V4 of two classes: 3,074 for the head, 4,556,162 from the last inception block."""
+    network = create("inception_v4", in_channels=3, classes=2).network
+    for text, expected in (("head", 3_074), ("from:inception_c3", 4_556_162)):
+        (phase,) = plan(quick(backbone="inception_v4", strategy=text), network.backbone)
+        network.freeze_through(phase.freeze_through, norms=phase.norms)
+        assert sum(p.numel() for p in network.parameters() if p.requires_grad) == expected
+
+
+def test_two_phase_has_the_rates_and_the_head_of_the_study():
+    first, second = find_strategy("two-phase", weights="none").plan(RESNET, epochs=30, rate=1)
+    rates = {name: first.rate * factor for name, factor in first.scales}
+    assert (first.freeze_through, first.norms, first.epochs) == ("layer4", "moving", 30)
+    assert first.rate == 1e-2
+    assert list(rates.values()) == pytest.approx([1e-3] * 5)
+    rates = {name: second.rate * factor for name, factor in second.scales}
+    assert rates["layer2"] == rates["stem"] == pytest.approx(1e-5)
+    assert rates["layer3"] == rates["layer4"] == pytest.approx(3.1623e-5, rel=1e-4)
+    assert rates["head"] == pytest.approx(1e-4)
+    assert RESNET.groups == (("stem", "layer1", "layer2"), ("layer3", "layer4"), ("head",))
+    made = create("resnet50", in_channels=3, classes=2, head="concat").network
+    assert sum(p.numel() for p in made.head.parameters()) == 2_107_906
+    assert sum(p.numel() for p in made.backbone.parameters()) == 23_508_032
+
+
+def test_the_head_takes_the_maximum_first():
+    head = HEADS["concat"](2, 2)
+    maps = torch.tensor([[[[1.0, 5.0], [0.0, 2.0]], [[4.0, 4.0], [0.0, 0.0]]]])
+    assert head.pool(maps).tolist() == [[5.0, 4.0, 2.0, 2.0]]
+
+
+def test_moving_norms_learn_and_follow_while_their_stages_are_frozen():
+    network = create("resnet18", in_channels=1, classes=2).network
+    network.freeze_through("layer4", norms="moving")
+    before = {k: v.clone() for k, v in network.backbone.stages.state_dict().items()}
+    learning = {k for k, p in network.backbone.stages.named_parameters() if p.requires_grad}
+    optimiser = torch.optim.SGD([p for p in network.parameters() if p.requires_grad], lr=0.1)
+    network.train()
+    network(torch.rand(4, 1, 32, 32)).square().sum().backward()
+    optimiser.step()
+    after = network.backbone.stages.state_dict()
+    changed = {k for k in before if not torch.equal(before[k], after[k])}
+    assert {k.rpartition(".")[2] for k in learning} == {"weight", "bias"}
+    assert all(".bn" in k or "downsample.1" in k for k in changed)
+    assert any("running_mean" in k for k in changed)
+    network.freeze_through("layer4")
+    assert not any(
+        m.training
+        for m in network.backbone.modules()
+        if m is not network.backbone and not isinstance(m, torch.nn.ModuleDict)
+    )
+
+
+def test_groups_learn_at_their_own_rates():
+    network = create("resnet18", in_channels=1, classes=2).network
+    scales = {group.name: group.scale for group in stage_groups(network, {"stem": 0.1})}
+    assert scales["stem"] == 0.1
+    assert scales["head"] == scales["layer4"] == 1.0
+
+
+def test_what_does_not_fit_is_refused_before_anything_is_prepared(archive, tmp_path):
+    with pytest.raises(UnknownNameError, match="Did you mean 'layer3'"):
+        train(archive, tmp_path / "a", quick(strategy="from:layer33"), command=[])
+    with pytest.raises(UnknownNameError, match="Did you mean 'gradual'"):
+        train(archive, tmp_path / "a", quick(strategy="graduel"), command=[])
+    with pytest.raises(
+        ArgumentError, match="gradual needs an epoch for each of its 5 phases, got 2"
+    ):
+        train(archive, tmp_path / "a", quick(strategy="gradual", epochs=2), command=[])
+    with pytest.raises(ArgumentError, match="starts from random weights"):
+        find_strategy("vanilla", weights="imagenet")
+    assert not (tmp_path / "a" / "recipe.yaml").exists()
+
+
+def test_a_run_of_two_phases_is_resumed_to_the_same_bits(archive, tmp_path, monkeypatch):
+    recipe = quick(strategy="two-phase:head_epochs=2", epochs=2, after="layer2")
+    whole = train(archive, tmp_path / "whole", recipe, command=[])
+    for stop_after in (1, 3):  # in the first phase, in the second
+        out = tmp_path / f"stopped-{stop_after}"
+        with monkeypatch.context() as patch:
+            patch.setattr("medgraft.train.train._Run._write_history", _stopper(stop_after))
+            with pytest.raises(KeyboardInterrupt):
+                train(archive, out, recipe.model_copy(update={"checkpoint_seconds": 0}), command=[])
+        again = train(archive, out, recipe, command=[], resume=True)
+        one, two = load_file(whole.weights), load_file(again.weights)
+        assert all(torch.equal(one[k], two[k]) for k in one)
+        times = ["seconds", "images_per_second"]
+        assert pl.read_csv(again.history).drop(times).equals(pl.read_csv(whole.history).drop(times))
+
+
+def _stopper(epochs):
+    def stop(run, history):
+        if len(history) > epochs:
+            raise KeyboardInterrupt
+
+    return stop
