@@ -7,6 +7,9 @@ import shutil
 import subprocess
 
 import pytest
+from report_folders import make_run
+
+from medgraft.report import write_comparison
 
 CHROMIUM = next(
     filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None
@@ -20,7 +23,7 @@ MEASURE = """
 addEventListener("load", () => {
   const found = [...document.querySelectorAll("iframe")].map((frame) => {
     const page = frame.contentDocument, view = frame.contentWindow;
-    const figure = page.querySelector(".figures svg text");
+    const figure = page.querySelector("figure svg text");
     return {
       width: page.documentElement.scrollWidth, client: page.documentElement.clientWidth,
       ground: view.getComputedStyle(page.body).backgroundColor,
@@ -73,4 +76,22 @@ def test_wide_and_dark(binary, labels, tmp_path):
     for page in seen([binary.html, labels.html], 1280, tmp_path, dark=True):
         assert page["width"] <= page["client"]
         assert page["ground"] == "rgb(20, 24, 29)"
+        assert page["ink"] == "rgb(232, 234, 237)"
+
+
+def test_of_several_runs_too(binary, tmp_path):
+    small = {"patients": 120, "images": 260, "replicates": 20, "pictures": 0}
+    runs = [
+        make_run(tmp_path / f"a run of skill {skill}", **small, skill=skill) for skill in (1, 2)
+    ]
+    pages = [
+        write_comparison(
+            [binary.folder, *runs][:many], tmp_path / f"{many}", replicates=40
+        ).read_text()
+        for many in (2, 3)
+    ]
+    for page in seen(pages, 400, tmp_path, dark=False):
+        assert page["width"] <= page["client"] <= 400
+    for page in seen(pages, 1280, tmp_path, dark=True):
+        assert page["width"] <= page["client"]
         assert page["ink"] == "rgb(232, 234, 237)"

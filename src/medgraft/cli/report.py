@@ -15,7 +15,9 @@ class Report:
 
     One RUN: its figures, report.html and card.md are made anew from its saved files, in the
     run folder itself or in --out. Several: one page compares them, with a polygon per run in
-    one hexagon; it needs --out. A folder that `medgraft evaluate` wrote will do as well.
+    one hexagon; it needs --out. It is the page of `medgraft compare`, but runs that were not
+    judged on the same rows are shown side by side instead of refused. A folder that
+    `medgraft evaluate` wrote will do as well.
 
     Example:
         medgraft report runs/vanilla runs/transfer --out both

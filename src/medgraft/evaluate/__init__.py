@@ -9,8 +9,9 @@ from medgraft.evaluate.curves import (
     precision_recall,
     roc,
 )
-from medgraft.evaluate.delong import Comparison, delong
+from medgraft.evaluate.delong import Comparison, delong, delong_of_mean
 from medgraft.evaluate.evaluation import choose_thresholds, evaluate
+from medgraft.evaluate.holm import holm
 from medgraft.evaluate.metrics.accuracy import accuracy
 from medgraft.evaluate.metrics.auroc import auroc
 from medgraft.evaluate.metrics.average_precision import average_precision
@@ -38,11 +39,13 @@ __all__ = [
     "choose_thresholds",
     "confusion",
     "delong",
+    "delong_of_mean",
     "ece",
     "evaluate",
     "f05",
     "f1",
     "f2",
+    "holm",
     "paired",
     "precision",
     "precision_recall",

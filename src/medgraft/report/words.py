@@ -55,6 +55,31 @@ def number(value: float | None, *, digits: int = 3) -> str:
     return f"{value:.{digits}f}"
 
 
+def signed(value: float | None) -> str:
+    """A difference with its sign; a small one gets as many digits as it takes to see it.
+
+    Examples:
+        >>> signed(0.0123), signed(-0.2), signed(0.0), signed(0.00021), signed(None)
+        ('+0.012', '−0.200', '0.000', '+0.0002', 'undefined')
+    """
+    if value is None:
+        return "undefined"
+    if abs(value) < 1e-12:  # what is left of sums that cancel
+        return "0.000"
+    text = f"{value:+.1g}" if abs(value) < 0.0005 else f"{value:+.3f}"
+    return text.replace("-", "−", 1) if value < 0 else text
+
+
+def p_value(p: float) -> str:
+    """A p-value as it is printed in a sentence.
+
+    Examples:
+        >>> p_value(0.0312), p_value(0.00002)
+        ('p = 0.031', 'p < 0.001')
+    """
+    return "p < 0.001" if p < 0.001 else f"p = {p:.3f}"
+
+
 def interval(measured: Measured) -> str:
     """Both ends of an interval, or a dash where there is none.
 

@@ -1,0 +1,177 @@
+"""Paired differences between runs that were judged on the same rows: what comparison.json holds."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from typing import Any
+
+import numpy as np
+import polars as pl
+
+from medgraft.errors import ArgumentError, ShapeError, TableError, UndefinedMetricError
+from medgraft.evaluate import delong, delong_of_mean, holm, paired
+from medgraft.evaluate.table import Predictions
+from medgraft.report.contracts import Evaluation
+from medgraft.report.rows import BY_ORDER, by_order, same_rows
+from medgraft.report.saved import Saved
+
+CONFIDENCE = 0.95
+ALPHA = 1 - CONFIDENCE
+BY_CHANCE = (
+    "Intervals of the differences are not corrected for their number: where nothing differs,"
+    " about one in twenty excludes zero all the same. The p-values of AUROC are corrected for the number of runs (Holm)."
+)
+
+
+def compare(
+    saved: Sequence[Saved], names: Sequence[str], *, replicates: int = 1000, seed: int = 0
+) -> dict[str, Any]:
+    """Every run minus the first, on the same rows and in the same replicates.
+
+    Args:
+        saved: At least two runs; the first is the reference.
+        names: What to call each.
+        replicates: Bootstrap replicates.
+        seed: Of the replicates.
+
+    Returns:
+        What comparison.json holds, see docs/reference/metrics.md.
+
+    Raises:
+        TableError: If the runs were not judged on the same rows, see `same_rows`.
+    """
+    rows = same_rows(saved, names)
+    evaluation = saved[0].evaluation
+    try:
+        found = [
+            _differences(rows[0], rows[k], evaluation, saved[k].evaluation, replicates, seed)
+            for k in range(1, len(saved))
+        ]
+    except (ArgumentError, ShapeError) as error:
+        raise TableError(
+            f"predictions must be such as `medgraft evaluate` takes: {error}"
+        ) from error
+    _correct([one["delong"] for one in found])
+    return {
+        "reference": names[0],
+        "split": evaluation.split,
+        **{key: found[0][key] for key in ("n_images", "n_patients", "unit", "replicates", "seed")},
+        "confidence": CONFIDENCE,
+        "kind": evaluation.kind,
+        "names": evaluation.names,
+        "positive": evaluation.positive,
+        "runs": [_run(one, name) for one, name in zip(saved, names, strict=True)],
+        "differences": [
+            {"run": name, **{key: one[key] for key in ("metrics", "classes", "delong")}}
+            for name, one in zip(names[1:], found, strict=True)
+        ],
+        "notes": [BY_CHANCE, *([BY_ORDER] if by_order(saved) else [])],
+    }
+
+
+def _differences(
+    first: Predictions,
+    second: Predictions,
+    one: Evaluation,
+    other: Evaluation,
+    replicates: int,
+    seed: int,
+) -> dict[str, Any]:
+    found = paired(
+        first.truth,
+        first.probability,
+        second.probability,
+        names=first.names,
+        kind=first.kind,
+        patients=first.patients,
+        first_thresholds=_thresholds(one),
+        second_thresholds=_thresholds(other),
+        positive=first.positive,
+        replicates=replicates,
+        seed=seed,
+        confidence=CONFIDENCE,
+    )
+    return {**found, "delong": _delong(first, second)}
+
+
+def _thresholds(evaluation: Evaluation) -> float | dict[str, float] | None:
+    if not isinstance(evaluation.threshold, dict):
+        return evaluation.threshold
+    numbers = {name: at for name, at in evaluation.threshold.items() if at is not None}
+    if missing := sorted(evaluation.threshold.keys() - numbers.keys()):
+        raise ArgumentError(f"every label must have a threshold, but {missing} have none")
+    return numbers
+
+
+def _delong(first: Predictions, second: Predictions) -> dict[str, Any]:
+    """DeLong's test of the AUROC, or of the mean of the AUROCs that have enough rows."""
+    asked = [first.positive] if first.positive is not None else list(first.names)
+    of_class, reasons = {}, {}
+    for name in asked:
+        try:
+            of_class[name] = asdict(_delong_of(first, second, [name]))
+        except UndefinedMetricError as error:
+            reasons[name] = str(error)
+    if not of_class:
+        return {"p": None, "reason": next(iter(reasons.values())), "classes": {}}
+    together = asdict(_delong_of(first, second, list(of_class)))
+    left = {"reason": f"without {', '.join(reasons)}: too few rows"} if reasons else {}
+    return {**together, **left, "classes": of_class}
+
+
+def _delong_of(first: Predictions, second: Predictions, names: list[str]) -> Any:
+    places = [first.names.index(name) for name in names]
+    truth = first.truth[:, places]
+    scores = first.probability[:, places], second.probability[:, places]
+    if len(places) > 1:
+        return delong_of_mean(truth, *scores, first.patients, confidence=CONFIDENCE)
+    known = np.flatnonzero((truth[:, 0] == 0) | (truth[:, 0] == 1))
+    patients = None if first.patients is None else [first.patients[row] for row in known]
+    one, two = (score[known, 0] for score in scores)
+    return delong(truth[known, 0], one, two, patients, confidence=CONFIDENCE)
+
+
+def _correct(tests: list[dict[str, Any]]) -> None:
+    """Holm's correction over the runs, beside each p-value that there is."""
+    defined = [test for test in tests if test["p"] is not None]
+    for test, p in zip(defined, holm([test["p"] for test in defined]), strict=True):
+        test["p_holm"] = p
+        test["significant"] = p < ALPHA
+
+
+def _run(saved: Saved, name: str) -> dict[str, Any]:
+    return {
+        "run": name,
+        "folder": str(saved.folder),
+        "threshold": saved.evaluation.threshold,
+        "metrics": {
+            metric: {"value": m.value, "low": m.low, "high": m.high}
+            for metric, m in saved.evaluation.metrics.items()
+        },
+        **cost(saved),
+    }
+
+
+def cost(saved: Saved) -> dict[str, float | None]:
+    """Wall time in seconds, parameters, and images per second in training; None if not recorded."""
+    record = saved.record
+    return {
+        "seconds": round(sum(record.seconds.values()), 2) if record and record.seconds else None,
+        "parameters": _whole(record.network, "parameters") if record else None,
+        "trainable": _whole(record.network, "trainable") if record else None,
+        "images_per_second": _speed(saved),
+    }
+
+
+def _whole(network: Mapping[str, Any], key: str) -> int | None:
+    value = network.get(key)
+    return value if isinstance(value, int) else None
+
+
+def _speed(saved: Saved) -> float | None:
+    """Of training, in the median epoch."""
+    if saved.history is None or "images_per_second" not in saved.history.columns:
+        return None
+    known = saved.history["images_per_second"].cast(pl.Float64, strict=False).drop_nulls()
+    return round(float(np.median(known.to_numpy())), 2) if len(known) else None
