@@ -23,7 +23,7 @@ MEASURE = """
 addEventListener("load", () => {
   const found = [...document.querySelectorAll("iframe")].map((frame) => {
     const page = frame.contentDocument, view = frame.contentWindow;
-    const figure = page.querySelector("figure svg text");
+    const figure = page.querySelector(".figures svg text, #differences svg text");
     return {
       width: page.documentElement.scrollWidth, client: page.documentElement.clientWidth,
       ground: view.getComputedStyle(page.body).backgroundColor,
