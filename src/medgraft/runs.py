@@ -89,6 +89,11 @@ class RunFolder:
         return self.path / "examples"
 
     @property
+    def explain(self) -> Path:
+        """Heat maps of the costliest answers and explain.json, which says what each one is."""
+        return self.path / "explain"
+
+    @property
     def figures(self) -> Path:
         """SVG figures."""
         return self.path / "figures"

@@ -143,6 +143,30 @@ class Example(Part):
     correct: bool
 
 
+class Heated(Part):
+    """One picture of explain/, the heat over it, and what the answer cost."""
+
+    file: str
+    heat: str
+    path: str = ""
+    patient_id: str | None = None
+    actual: str
+    predicted: str
+    explained: str
+    loss: float = Field(ge=0)
+    probability: float = Field(ge=0, le=1)
+    plane: int | None = None
+
+
+class Explanation(Part):
+    """explain/explain.json: the costliest answers of a run, costliest first."""
+
+    stage: str
+    cells: list[int] = Field(min_length=1)
+    split: str
+    items: list[Heated] = []
+
+
 Contract = TypeVar("Contract", bound=Part)
 
 

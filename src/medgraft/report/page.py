@@ -18,7 +18,7 @@ from medgraft.report.figures import (
     precision_recall,
     roc,
 )
-from medgraft.report.pictures import Picture, load_pictures
+from medgraft.report.pictures import Picture, by_cell, load_heat, load_pictures
 from medgraft.report.saved import Saved, load, load_evaluation, load_run
 from medgraft.report.template import fill_page
 from medgraft.report.words import settings_without_folders, without_folders
@@ -122,6 +122,7 @@ def _confusion(saved: Saved) -> canvas.Drawing | None:
 def page(saved: Saved, drawings: list[canvas.Drawing], pictures: Sequence[Picture]) -> str:
     """The HTML of the whole page."""
     record = saved.record
+    heated = load_heat(saved)
     reasons, unlisted = tables.rejects(saved.rejects)
     return fill_page(
         "report.html.j2",
@@ -140,6 +141,8 @@ def page(saved: Saved, drawings: list[canvas.Drawing], pictures: Sequence[Pictur
         means=remarks.means(saved.evaluation),
         drawings={drawing.name: drawing for drawing in drawings},
         pictures=pictures,
+        heated=heated,
+        cells=by_cell(heated),
         left_out=tables.left_out(saved.evaluation),
         reasons=reasons,
         unlisted=unlisted,

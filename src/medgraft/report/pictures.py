@@ -1,12 +1,13 @@
-"""Example images of a run, ready to be shown: right and wrong answers."""
+"""Example images of a run, ready to be shown: right and wrong answers, and heat maps."""
 
 from __future__ import annotations
 
 import base64
 from dataclasses import dataclass
 
-from medgraft.report.contracts import Example
+from medgraft.report.contracts import Example, Heated
 from medgraft.report.saved import Saved
+from medgraft.runs import RunFolder
 from medgraft.report.words import alias, file_name, number, shorten
 
 PICTURES = 12  # of either kind
@@ -26,6 +27,62 @@ class Picture:
     correct: bool
 
 
+@dataclass(frozen=True)
+class HeatPicture:
+    """An image and its heat map, as they are shown."""
+
+    place: int
+    anchor: str
+    source: str
+    heat: str
+    alt: str
+    actual: str
+    predicted: str
+    explained: str
+    loss: str
+    probability: str
+    patient: str
+    file: str
+    correct: bool
+
+
+def load_heat(saved: Saved) -> list[HeatPicture]:
+    """The top losses with their heat maps, costliest first; none if nobody asked for them."""
+    if saved.explanation is None:
+        return []
+    return [_heat_picture(saved, item, n) for n, item in enumerate(saved.explanation.items, 1)]
+
+
+def by_cell(pictures: list[HeatPicture]) -> list[tuple[tuple[str, str], list[HeatPicture]]]:
+    """The pictures of each cell of the confusion matrix: (actual, predicted) and whose they are."""
+    found: dict[tuple[str, str], list[HeatPicture]] = {}
+    for picture in pictures:
+        found.setdefault((picture.actual, picture.predicted), []).append(picture)
+    return list(found.items())
+
+
+def _heat_picture(saved: Saved, item: Heated, place: int) -> HeatPicture:
+    folder = RunFolder(saved.folder).explain
+    actual, predicted, explained = map(_names, (item.actual, item.predicted, item.explained))
+    patient = alias(item.patient_id, saved.salt)
+    file = _without_id(file_name(item.path), item.patient_id, patient)
+    return HeatPicture(
+        place=place,
+        anchor=f"loss-{place}",
+        source=_embedded((folder / item.file).read_bytes()),
+        heat=_embedded((folder / item.heat).read_bytes()),
+        alt=f"Image: {actual}, taken for {predicted}",
+        actual=actual,
+        predicted=predicted,
+        explained=explained,
+        loss=f"{item.loss:.2f}",
+        probability=_equation(item.probability),
+        patient=patient,
+        file=file if item.plane is None else f"{file}, plane {item.plane + 1}",
+        correct=item.actual == item.predicted,
+    )
+
+
 def load_pictures(saved: Saved) -> list[Picture]:
     """Up to twelve wrong answers, then up to twelve right ones, in the order of the run."""
     right = [e for e in saved.examples if e.correct][:PICTURES]
@@ -38,7 +95,7 @@ def _picture(saved: Saved, example: Example) -> Picture:
     actual, predicted = _names(example.actual), _names(example.predicted)
     patient = alias(example.patient_id, saved.salt)
     return Picture(
-        source=f"data:image/png;base64,{base64.b64encode(content).decode()}",
+        source=_embedded(content),
         alt=f"Test image: {actual}, taken for {predicted}",
         actual=actual,
         predicted=predicted,
@@ -54,8 +111,16 @@ def _probability(saved: Saved, example: Example) -> str:
     several = saved.evaluation.kind == "independent" and len(saved.evaluation.names) > 1
     if example.probability is None or several:
         return ""
-    text = number(example.probability, digits=2)
+    return _equation(example.probability)
+
+
+def _equation(probability: float) -> str:
+    text = number(probability, digits=2)
     return f"p {text[0]} {text[1:]}" if text[0] in "<>" else f"p = {text}"
+
+
+def _embedded(content: bytes) -> str:
+    return f"data:image/png;base64,{base64.b64encode(content).decode()}"
 
 
 def _names(value: str | list[str] | None) -> str:

@@ -10,7 +10,14 @@ import polars as pl
 
 from medgraft.errors import TableError
 from medgraft.files import read_json
-from medgraft.report.contracts import Evaluation, Example, Record, checked, read_part
+from medgraft.report.contracts import (
+    Evaluation,
+    Example,
+    Explanation,
+    Record,
+    checked,
+    read_part,
+)
 from medgraft.runs import RunFolder
 
 
@@ -27,6 +34,7 @@ class Saved:
         history: A row per epoch; None for a foreign table.
         rejects: Columns path, reason, remedy; None where nobody recorded them.
         examples: Pictures to show, possibly none.
+        explanation: Top losses with heat maps; None where nobody asked for them.
         salt: Secret bytes for shortened patient ids; see `words.alias`.
     """
 
@@ -38,6 +46,7 @@ class Saved:
     history: pl.DataFrame | None
     rejects: pl.DataFrame | None
     examples: tuple[Example, ...]
+    explanation: Explanation | None
     salt: bytes
 
     @property
@@ -60,6 +69,7 @@ def load_run(folder: Path) -> Saved:
         history=_table(run.history),
         rejects=_table(run.rejects),
         examples=_examples(run),
+        explanation=_explanation(run),
     )
 
 
@@ -87,6 +97,7 @@ def _load(
     history: pl.DataFrame | None,
     rejects: pl.DataFrame | None,
     examples: tuple[Example, ...],
+    explanation: Explanation | None = None,
 ) -> Saved:
     evaluation = read_part(Evaluation, run.evaluation)
     return Saved(
@@ -98,6 +109,7 @@ def _load(
         history=history,
         rejects=rejects,
         examples=examples,
+        explanation=explanation,
         salt=hashlib.sha256(run.predictions.read_bytes()).digest(),
     )
 
@@ -146,21 +158,30 @@ def _examples(run: RunFolder) -> tuple[Example, ...]:
         raise TableError(f"'{path}' must be a list of pictures, got {type(data).__name__}.")
     examples = tuple(checked(Example, item, path) for item in data)
     for example in examples:
-        if not _inside(run.examples, example.file).is_file():
-            raise TableError(f"'{path}' names {example.file!r}, which must lie beside it.")
+        _check_beside(path, example.file)
     return examples
 
 
-def _inside(folder: Path, name: str) -> Path:
-    """The path of a picture; only a bare name may stand in examples.json.
+def _explanation(run: RunFolder) -> Explanation | None:
+    path = run.explain / "explain.json"
+    if not path.is_file():  # nobody has run `medgraft explain`
+        return None
+    found = checked(Explanation, read_json(path), path)
+    for item in found.items:
+        _check_beside(path, item.file)
+        _check_beside(path, item.heat)
+    return found
+
+
+def _check_beside(path: Path, name: str) -> None:
+    """A picture that a JSON file names must lie beside it; only a bare name may stand there.
 
     A path that leads elsewhere would copy some other file of this machine into the page.
     """
     if Path(name).name != name:
-        raise TableError(
-            f"'{folder / 'examples.json'}' must name files beside it, without a folder, got {name!r}."
-        )
-    return folder / name
+        raise TableError(f"'{path}' must name files beside it, without a folder, got {name!r}.")
+    if not (path.parent / name).is_file():
+        raise TableError(f"'{path}' names {name!r}, which must lie beside it.")
 
 
 def _line(error: Exception) -> str:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -83,20 +85,12 @@ def predict_files(run: RunFolder, files: list[Path], *, device: str = "auto") ->
     Values are rounded to the bits of the store, as they were for training.
     """
     predictor, record = load_predictor(run, device)
-    shape = (record["channels"], *record["input_size"])
     paths = [str(file) for file in files]
     answers: dict[int, dict[str, Any]] = {}
     rejects: dict[int, tuple[str, str]] = {}
     pending: list[Reply] = []
-    with spread(
-        "medgraft.prepare.answers:preparing",
-        paths,
-        what="predict",
-        settings={"specs": record["steps"], "bits": int(record["scale"]).bit_length()},
-        workers=None if len(paths) > FEW else 0,
-    ) as replies:
-        for reply in replies:
-            why = _reject(reply, shape)
+    with prepared(paths, record) as replies:
+        for reply, why in replies:
             if why is not None:
                 rejects[reply.place] = why
                 continue
@@ -117,6 +111,31 @@ def predict_files(run: RunFolder, files: list[Path], *, device: str = "auto") ->
             orient="row",
         ),
     )
+
+
+@contextmanager
+def prepared(
+    paths: list[str], record: dict[str, Any], *, what: str = "predict"
+) -> Iterator[Iterator[tuple[Reply, tuple[str, str] | None]]]:
+    """Files prepared as a run prepared its own, in any order.
+
+    Each comes with None, and its array in the form in which the store keeps it, or with the
+    reason and the remedy why the run cannot take it.
+
+    Args:
+        paths: What to read.
+        record: What weights.json of the run says.
+        what: Shown beside the progress.
+    """
+    shape = (record["channels"], *record["input_size"])
+    with spread(
+        "medgraft.prepare.answers:preparing",
+        paths,
+        what=what,
+        settings={"specs": record["steps"], "bits": int(record["scale"]).bit_length()},
+        workers=None if len(paths) > FEW else 0,
+    ) as replies:
+        yield ((reply, _reject(reply, shape)) for reply in replies)
 
 
 def _reject(reply: Reply, shape: tuple[int, ...]) -> tuple[str, str] | None:
