@@ -232,9 +232,7 @@ class _Drawer:
         images = predictor.normalise(predictor.placement.images(arrays, scale))
         stored = Arrays(arrays, scale)
         probability = predictor.probabilities(predictor.predict(stored, np.arange(len(arrays))))
-        labels = [
-            self._label(one, row) for one, row in zip(replies, probability, strict=True)
-        ]
+        labels = [self._label(one, row) for one, row in zip(replies, probability, strict=True)]
         heat = self._heat(images, labels)
         found = {}
         for one, image, heated, row, label in zip(

@@ -66,4 +66,6 @@ def _overlay(picture: Image, heat: np.ndarray) -> Image:
         picture.size, Images.Resampling.BILINEAR
     )
     colours = mpl.colormaps["magma"](np.asarray(spread), bytes=True)[..., :3]
-    return Images.blend(picture.convert("RGB"), Images.fromarray(np.ascontiguousarray(colours)), ALPHA)
+    return Images.blend(
+        picture.convert("RGB"), Images.fromarray(np.ascontiguousarray(colours)), ALPHA
+    )

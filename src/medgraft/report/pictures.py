@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 from medgraft.report.contracts import Example, Heated
 from medgraft.report.saved import Saved
-from medgraft.runs import RunFolder
 from medgraft.report.words import alias, file_name, number, shorten
+from medgraft.runs import RunFolder
 
 PICTURES = 12  # of either kind
 
