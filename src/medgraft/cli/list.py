@@ -19,6 +19,7 @@ FAMILIES = {  # family: (module, name of its registry)
     "losses": ("medgraft.train.losses", "losses"),
     "schedules": ("medgraft.train.schedules", "schedules"),
     "strategies": ("medgraft.train.strategies", "strategies"),
+    "suggestions": ("medgraft.train.suggestions", "suggestions"),
     "metrics": ("medgraft.evaluate.metrics", "metrics"),
 }
 
