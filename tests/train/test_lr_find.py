@@ -236,6 +236,15 @@ class TestTheCommand:
         ET.fromstring(drawn)
         assert all(name in drawn for name in suggestions.names())
 
+    @pytest.mark.parametrize(("strategy", "last"), [("head", "--rate "), ("two-phase", None)])
+    def test_of_a_strategy_with_rates_of_its_own_no_flag_is_given(
+        self, spots, strategy, last, capsys
+    ):
+        call = ["lr-find", str(spots), *self.FLAGS, *self.SAME, "--strategy", strategy]
+        assert main(call) == 0
+        line = capsys.readouterr().out.splitlines()[-1]
+        assert line.startswith(last) if last else "two-phase has rates of its own" in line
+
     def test_writes_nothing_unless_it_is_asked_to(self, spots, tmp_path):
         def files():
             return {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*")}

@@ -48,7 +48,7 @@ class LrFind:
     def run(self) -> None:
         """Test the rates, print the suggestions and save."""
         from medgraft.files import check_free
-        from medgraft.train.lr_find import range_test
+        from medgraft.train.lr_find import range_test, takes_rate
         from medgraft.train.suggestions import suggestions
 
         _refuse_several_processes()
@@ -61,7 +61,14 @@ class LrFind:
         )
         if self.out is not None:
             _save(found, self.rule, recipe, self.out)
-        _show(found, self.rule, self.iterations)
+        _show(found, self.iterations)
+        chosen = found.suggestions[self.rule]
+        if takes_rate(recipe):
+            print(f"\n--rate {chosen:.2e}")
+        else:
+            print(
+                f"\n{chosen:.2e}, but {recipe.strategy} has rates of its own: --rate changes none."
+            )
 
 
 def defaults(arguments: list[str]) -> dict[str, Any]:
@@ -85,7 +92,7 @@ def _refuse_several_processes() -> None:
         )
 
 
-def _show(found: RateCurve, rule: str, iterations: int) -> None:
+def _show(found: RateCurve, iterations: int) -> None:
     lowest = int(found.smoothed.argmin())
     print(
         f"{len(found.rates)} of {iterations} steps, rates {found.rates[0]:.1e} to"
@@ -97,7 +104,6 @@ def _show(found: RateCurve, rule: str, iterations: int) -> None:
     print("\nrule        rate")
     for name, rate in found.suggestions.items():
         print(f"{name:<10}  {rate:.2e}")
-    print(f"\n--rate {found.suggestions[rule]:.2e}")
 
 
 def _save(found: RateCurve, rule: str, recipe: Recipe, out: Path) -> None:

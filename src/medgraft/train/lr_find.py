@@ -14,6 +14,7 @@ import numpy as np
 import torch
 
 from medgraft.errors import ArgumentError, DivergedError, TrainingError
+from medgraft.nets import outline
 from medgraft.prepare.store import default_cache
 from medgraft.train.batches import Batches
 from medgraft.train.data import load_data
@@ -29,6 +30,7 @@ from medgraft.train.setup import (
     make_network,
     make_objective,
     make_predictor,
+    plan,
     resolve,
 )
 from medgraft.train.stopping import Stop, stop_signals
@@ -73,7 +75,7 @@ def range_test(
 ) -> RateCurve:
     """A range test on an index, with the images and the network that `train` would take.
 
-    Test images are not read. Nothing is written but the cache of prepared images.
+    Of a strategy with several phases it is the first. Test images are not read. Nothing is written but the cache of prepared images.
 
     Args:
         index_path: Written by `medgraft index`.
@@ -98,7 +100,8 @@ def range_test(
     torch.manual_seed(recipe.seed)
     predictor = make_predictor(make_network(recipe, data), data, compute, alone)
     batches = make_batches(recipe, data, compute, alone)
-    objective = make_objective(recipe, predictor, data, batches)
+    first = plan(recipe, predictor.network.backbone)[0]
+    objective = make_objective(recipe, predictor, data, batches, first)
     return find_rate(
         objective,
         batches,
@@ -108,6 +111,15 @@ def range_test(
         high=high,
         autocast=compute.autocast,
     )
+
+
+def takes_rate(recipe: Recipe) -> bool:
+    """Whether the strategy trains its first phase at the rate of the recipe, not one of its own."""
+    backbone = outline(recipe.backbone, after=recipe.after)
+    one, other = (
+        plan(recipe.model_copy(update={"rate": rate}), backbone)[0].rate for rate in (0.25, 0.5)
+    )
+    return one != other
 
 
 def find_rate(
