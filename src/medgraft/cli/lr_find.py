@@ -20,9 +20,9 @@ if TYPE_CHECKING:
 class LrFind:
     """Find a learning rate: train a little at rising rates, and see where the loss falls.
 
-    Takes the flags of train, and the images and the network that train would take, whatever
-    --rate, --schedule and --epochs say. Prints what each rule suggests, and last the flag for
-    train. Keeps nothing but what --out asks for.
+    Takes the flags of train, and the images and the network that train would take. The
+    flags --rate, --schedule and --epochs play no part. Prints what each rule suggests, and last the flag
+    for train. Keeps nothing but what --out asks for.
 
     Examples:
         medgraft lr-find films.parquet --size 128
