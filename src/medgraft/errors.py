@@ -16,6 +16,7 @@
     ├── UndefinedMetricError (ValueError)   a number that the rows at hand do not define
     ├── WorkerError (RuntimeError)          a worker process cannot start
     ├── TrainingError (RuntimeError)        training cannot start or go on
+    │   └── DivergedError                   a loss is not finite
     └── CheckRefusedError (RuntimeError)    a check found what must not pass (exit status 3)
 
 A message says what must hold, what came, where, and what to do, in that order.
@@ -109,6 +110,10 @@ class WorkerError(MedgraftError, RuntimeError):
 
 class TrainingError(MedgraftError, RuntimeError):
     """Training cannot start, or cannot go on."""
+
+
+class DivergedError(TrainingError):
+    """A loss is infinite or not a number; no weight was moved by it."""
 
 
 class CheckRefusedError(MedgraftError, RuntimeError):

@@ -29,7 +29,7 @@ class Flags(Recipe):
             return check(values)
         except ValidationError as error:
             problem = first_problem(error, Recipe)
-            raise WrongFlagError(f"{problem}, in the flags of train.") from error
+            raise WrongFlagError(f"{problem}, in the flags.") from error
 
 
 @dataclass(frozen=True)
@@ -78,8 +78,8 @@ class Train:
 
 def defaults(arguments: list[str]) -> dict[str, Any]:
     """Defaults of the flags: from the recipe that --recipe names, or of the run to resume."""
-    file = _value(arguments, "--recipe")
-    if file is None and "--resume" in arguments and (out := _value(arguments, "--out")):
+    file = value_of(arguments, "--recipe")
+    if file is None and "--resume" in arguments and (out := value_of(arguments, "--out")):
         kept = Path(out) / "recipe.yaml"
         file = str(kept) if kept.is_file() else None
     if file is None:
@@ -89,7 +89,8 @@ def defaults(arguments: list[str]) -> dict[str, Any]:
     return {"default": Train(index=missing, out=missing, settings=settings)}
 
 
-def _value(arguments: list[str], flag: str) -> str | None:
+def value_of(arguments: list[str], flag: str) -> str | None:
+    """What stands after a flag, before the flags are parsed."""
     for place, argument in enumerate(arguments):
         if argument == flag and place + 1 < len(arguments):
             return arguments[place + 1]

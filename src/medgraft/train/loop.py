@@ -16,7 +16,7 @@ import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
-from medgraft.errors import TrainingError
+from medgraft.errors import DivergedError
 from medgraft.progress import Bar, bar
 from medgraft.seeds import derive
 from medgraft.train import checkpoint
@@ -26,7 +26,7 @@ from medgraft.train.objective import Objective, Part
 from medgraft.train.optimisers import make_optimiser, restore_state, set_point, state_tensors
 from medgraft.train.processes import Processes
 from medgraft.train.recipe import Recipe
-from medgraft.train.schedules import schedules
+from medgraft.train.schedules import Point, schedules
 from medgraft.train.stopping import Stop, stop_signals
 
 Row = dict[str, float]
@@ -49,6 +49,21 @@ class Progress:
     seconds: float = 0.0
     history: list[Row] = field(default_factory=list)
     best: Row = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Step:
+    """What one batch did.
+
+    Attributes:
+        rates: The rate of every group.
+        loss: Mean loss, summed over the parts; None if nothing is known of the images.
+        moved: Whether weights were moved, and not only gradients gathered.
+    """
+
+    rates: Row
+    loss: float | None
+    moved: bool
 
 
 @dataclass
@@ -97,7 +112,7 @@ class Loop:
         """Train to the end, or until patience is lost; then take the best weights.
 
         Raises:
-            TrainingError: If a loss is not finite.
+            DivergedError: If a loss is not finite.
             KeyboardInterrupt: If stopped; a checkpoint was saved before.
         """
         for part in self.objective.parts.values():
@@ -124,10 +139,11 @@ class Loop:
     def _epoch(self, shown: Bar) -> None:
         number, start = divmod(self.progress.step, self.batches.per_epoch)
         began = time.monotonic() - self.progress.seconds
-        self._train_mode()
+        self.train_mode()
         rates: Row = {}
         for batch in self.batches.epoch(number, start=start):
-            rates = self._step(batch)
+            point = self._schedule(batch.step / max(1, self._total - 1))
+            rates = self.take(batch, point).rates
             self.progress.seconds = time.monotonic() - began
             self._show(shown, rates)
             if self.progress.step % self.batches.per_epoch:
@@ -135,32 +151,43 @@ class Loop:
         self._end_epoch(rates)
         self._pause()
 
-    def _train_mode(self) -> None:
+    def train_mode(self) -> None:
+        """Put every part in training mode; a network leaves its frozen stages in evaluation."""
         for part in self.objective.parts.values():
             part.module.train()
 
-    def _step(self, batch: Batch) -> Row:
-        point = self._schedule(batch.step / max(1, self._total - 1))
+    def take(self, batch: Batch, point: Point) -> Step:
+        """One step of every part, at a point of the schedule.
+
+        Raises:
+            DivergedError: If the loss of a part is not finite; that part was not moved.
+        """
         torch.manual_seed(derive(self.recipe.seed, "step", batch.step, self.processes.rank))
         rates: Row = {}
+        found: list[float] = []
         for name, part in self.objective.parts.items():
             optimiser = self.optimisers[name]
             rates |= set_point(optimiser, self.recipe.rate * point.rate, point.momentum)
-            self._backward(name, part, batch)
+            value = self._backward(name, part, batch)
+            found += [] if value is None else [value]
             if self._is_step(batch):
                 self._move(part, optimiser)
         self.progress.step = batch.step + 1
-        return rates
+        return Step(rates, sum(found) if found else None, self._is_step(batch))
 
-    def _backward(self, name: str, part: Part, batch: Batch) -> None:
-        """Add the gradient of the loss of one part, on the parameters of that part alone."""
+    def _backward(self, name: str, part: Part, batch: Batch) -> float | None:
+        """Add the gradient of the loss of one part, on the parameters of that part alone.
+
+        Returns:
+            The mean loss; None if nothing was counted.
+        """
         device = batch.images.device
         with torch.autocast(device.type, dtype=torch.bfloat16, enabled=self.autocast):
             loss = self.objective.loss(name, batch)
         count = self.processes.sum(loss.count, device)
         value = self.processes.sum(float(loss.total.detach()), device) / max(count, 1.0)
         if not math.isfinite(value):
-            raise TrainingError(
+            raise DivergedError(
                 f"the loss must be finite, but that of {name!r} is {value} at step {batch.step}."
                 " Lower --rate, or train with --precision float32."
             )
@@ -168,9 +195,11 @@ class Loop:
         for term, mean in {"loss": value, **loss.terms}.items():
             key = term if len(self.objective.parts) == 1 else f"{term}_{name}"
             sums[key] = sums.get(key, 0.0) + mean
-        if count:
-            share = loss.total / (count * self._accumulated(batch))
-            share.backward(inputs=_learning(part))  # type: ignore[no-untyped-call]
+        if not count:
+            return None
+        share = loss.total / (count * self._accumulated(batch))
+        share.backward(inputs=_learning(part))  # type: ignore[no-untyped-call]
+        return value
 
     def _accumulated(self, batch: Batch) -> int:
         """Batches in the optimiser's step that `batch` belongs to: fewer at the end of an epoch."""
