@@ -12,8 +12,9 @@ import torch
 from torch import nn
 
 from medgraft.cli.__main__ import main
+from medgraft.cli.lr_find import _show
 from medgraft.errors import ArgumentError, TrainingError
-from medgraft.train.lr_find import find_rate
+from medgraft.train.lr_find import RateCurve, find_rate
 from medgraft.train.objective import Loss
 from medgraft.train.suggestions import suggestions
 from tests.train.conftest import quick
@@ -229,12 +230,13 @@ class TestTheCommand:
         said = capsys.readouterr().out.splitlines()
         saved = json.loads((out / "lr_find.json").read_text())
         for name, rate in saved["suggestions"].items():
-            assert any(line.split() == [name, f"{rate:.2e}"] for line in said)
+            assert any(line.split()[:2] == [name, f"{rate:.2e}"] for line in said)
         assert said[-1] == f"--rate {saved['suggestions']['steep']:.2e}"
         assert len(saved["rates"]) == len(saved["losses"]) == len(saved["smoothed"]) == 12
         drawn = (out / "lr_find.svg").read_text()
         ET.fromstring(drawn)
         assert all(name in drawn for name in suggestions.names())
+        assert "mathdefault" not in drawn
 
     @pytest.mark.parametrize(("strategy", "last"), [("head", "--rate "), ("two-phase", None)])
     def test_of_a_strategy_with_rates_of_its_own_no_flag_is_given(
@@ -271,6 +273,14 @@ class TestTheCommand:
     def test_a_folder_in_use_is_refused_before_anything_is_computed(self, spots, tmp_path, capsys):
         assert main(["lr-find", str(tmp_path / "none.parquet"), "--out", str(tmp_path)]) == 2
         assert "none.parquet" not in capsys.readouterr().err
+
+    def test_a_suggestion_beyond_the_lowest_loss_is_marked(self, capsys):
+        smoothed = np.array([3.0, 2.0, 1.0, 4.0])
+        given = {"early": 0.01, "late": 0.5}
+        _show(RateCurve(np.geomspace(1e-3, 1, 4), smoothed, smoothed, given), 4)
+        early, late = capsys.readouterr().out.splitlines()[-2:]
+        assert "do not take it" not in early
+        assert "beyond the lowest loss: do not take it" in late
 
     def test_several_processes_are_refused(self, spots, monkeypatch, capsys):
         monkeypatch.setenv("WORLD_SIZE", "2")

@@ -103,7 +103,8 @@ def _show(found: RateCurve, iterations: int) -> None:
         print("The loss never fell: no suggestion means anything. Raise --high or --iterations.")
     print("\nrule        rate")
     for name, rate in found.suggestions.items():
-        print(f"{name:<10}  {rate:.2e}")
+        late = bool(rate > found.rates[lowest])
+        print(f"{name:<10}  {rate:.2e}" + "  beyond the lowest loss: do not take it" * late)
 
 
 def _save(found: RateCurve, rule: str, recipe: Recipe, out: Path) -> None:

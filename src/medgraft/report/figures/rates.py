@@ -33,6 +33,8 @@ class Rates:
 
 def draw(found: Rates) -> canvas.Drawing:
     """One panel; batches far above the smoothed curve are cut off by its frame."""
+    from matplotlib.ticker import FormatStrFormatter, LogLocator
+
     below = canvas.key_height(len(found.marks))
     with canvas.style():
         figure = canvas.paper(canvas.WIDTH, 3.4 + below)
@@ -56,6 +58,8 @@ def draw(found: Rates) -> canvas.Drawing:
         room = ROOM * (high - low) or 1.0
         axes.set_ylim(low - room, high + room)
         axes.set_xscale("log")
+        axes.xaxis.set_major_locator(LogLocator(numticks=9))
+        axes.xaxis.set_major_formatter(FormatStrFormatter("%.0e"))  # matplotlib's own is in TeX
         axes.set_xlabel("Learning rate")
         axes.set_ylabel("Training loss")
         names = [f"{name} {rate:.2g}" for name, (rate, _) in found.marks.items()]
