@@ -58,7 +58,7 @@ def draw(found: Rates) -> canvas.Drawing:
         room = ROOM * (high - low) or 1.0
         axes.set_ylim(low - room, high + room)
         axes.set_xscale("log")
-        axes.xaxis.set_major_locator(LogLocator(numticks=9))
+        axes.xaxis.set_major_locator(LogLocator(numticks=6))
         axes.xaxis.set_major_formatter(FormatStrFormatter("%.0e"))  # matplotlib's own is in TeX
         axes.set_xlabel("Learning rate")
         axes.set_ylabel("Training loss")
