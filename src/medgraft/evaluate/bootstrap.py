@@ -7,7 +7,6 @@ that are too narrow.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Literal
@@ -18,6 +17,7 @@ from medgraft.errors import ArgumentError
 from medgraft.evaluate.check import Floats
 from medgraft.evaluate.metrics import Metric
 from medgraft.evaluate.sample import Cases, Sample
+from medgraft.machine import cores
 from medgraft.seeds import generator
 
 DRAW = 4  # replicates per generator: fixed, so that how the work is cut changes no number
@@ -78,7 +78,7 @@ def replicate(tasks: Sequence[Task], *, replicates: int, seed: int) -> list[list
 
     for cases, _ in tasks:
         _ = cases.ranking  # sorted once, before the threads ask for it
-    with ThreadPoolExecutor(_workers()) as pool:
+    with ThreadPoolExecutor(min(WORKERS, cores())) as pool:
         parts = list(pool.map(part, range(0, replicates, step)))
     return [
         [_joined([p[task][number] for p in parts]) for number in range(len(wanted))]
@@ -128,18 +128,6 @@ def once(cases: Cases) -> Sample:
 
 def _joined(parts: list[Floats]) -> Floats:
     return np.concatenate(parts) if parts else np.empty(0)
-
-
-def _workers() -> int:
-    return max(
-        1,
-        min(
-            WORKERS,
-            len(os.sched_getaffinity(0))
-            if hasattr(os, "sched_getaffinity")
-            else os.cpu_count() or 1,
-        ),
-    )
 
 
 def interval(
