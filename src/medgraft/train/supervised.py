@@ -91,10 +91,10 @@ class Predictor:
         """
         self.network.eval()
         found = np.zeros((len(rows), self.network.classes))
-        portion = _portion(store, rows)
+        size = portion(store, rows)
         with torch.inference_mode():
-            for start in range(0, len(rows), portion)[self.processes.rank :: self.processes.world]:
-                chosen = slice(start, start + portion)
+            for start in range(0, len(rows), size)[self.processes.rank :: self.processes.world]:
+                chosen = slice(start, start + size)
                 images = self.placement.images(store.gather(rows[chosen]), store.scale)
                 found[chosen] = self.logits(images).double().cpu().numpy()
         return self._gathered(found)
@@ -112,8 +112,8 @@ class Predictor:
         return np.asarray(tensor.cpu().numpy())
 
 
-def _portion(store: Images, rows: np.ndarray) -> int:
-    """Images to predict at a time, so that memory does not grow with their size."""
+def portion(store: Images, rows: np.ndarray) -> int:
+    """Images to pass through a network at a time, so that memory does not grow with their size."""
     if not len(rows):
         return MOST
     pixels = int(store.gather(rows[:1])[0, 0].size)
