@@ -194,7 +194,7 @@ class TestPredictor:
         predictor = self.predictor()
         predictor.network.forward = lambda x: torch.zeros(len(x), 3)
         predictor.predict(store, np.arange(5))
-        assert max(sizes) == 4
+        assert 1 < max(sizes) <= 4
 
 
 def one_layer():

@@ -106,9 +106,13 @@ class Network(nn.Module):
 
     Frozen stages neither learn nor move: their parameters take no gradient and their
     batch statistics stay as they are, whatever mode the network is put in.
+
+    Attributes:
+        backbone: Named stages.
+        head: From maps to logits; its first layer pools.
     """
 
-    def __init__(self, backbone: Backbone, head: nn.Module) -> None:
+    def __init__(self, backbone: Backbone, head: nn.Sequential) -> None:
         super().__init__()
         self.backbone = backbone
         self.head = head
@@ -134,6 +138,33 @@ class Network(nn.Module):
     def frozen_through(self) -> str | None:
         """The last frozen stage, or None."""
         return self.backbone.names[self._frozen - 1] if self._frozen else None
+
+    @property
+    def still_through(self) -> str | None:
+        """The last stage of which nothing learns or moves, norms included, or None."""
+        return None if self._norms_move else self.frozen_through
+
+    def prefix(self, x: Tensor) -> Tensor:
+        """What the still stages make of images: always the same, and so worth keeping.
+
+        With the whole backbone still, the pooling of the head is done too.
+        """
+        last = self.still_through
+        maps = x if last is None else self.backbone.through(x, last)
+        pooled: Tensor = self.head[: self._pooling](maps)
+        return pooled
+
+    def tail(self, x: Tensor) -> Tensor:
+        """Logits from what `prefix` made: ``tail(prefix(x))`` is ``forward(x)``."""
+        last = self.still_through
+        maps = self.backbone(x) if last is None else self.backbone.beyond(x, last)
+        logits: Tensor = self.head[self._pooling :](maps)
+        return logits
+
+    @property
+    def _pooling(self) -> int:
+        """Layers of the head that belong to the prefix: the first pools and has no parameters."""
+        return int(self.still_through == self.backbone.names[-1])
 
     def freeze_through(
         self, stage: str | None, *, norms: Literal["still", "moving"] = "still"

@@ -28,19 +28,29 @@ class Images(Protocol):
         """Images at those rows of the store, shape (B, C, *S)."""
 
 
+class Views(Protocol):
+    """Training images as the still stages of a network see them, computed beforehand."""
+
+    def take(self, places: np.ndarray, epoch: int) -> tuple[Tensor, Tensor]:
+        """Maps and targets of those images, as an epoch wants them."""
+
+
 @dataclass(frozen=True)
 class Batch:
     """Images and what is known of them.
 
     Attributes:
-        images: Float, shape (B, C, *S), in [0, 1], augmented, not yet normalised.
+        images: Float, shape (B, C, *S), in [0, 1], augmented, not yet normalised; or what the
+            still stages of the network made of such images, where that is kept.
         targets: Float, shape (B, K); NaN where a label is blank or uncertain.
         step: Counts batches over the whole run, from 0: names the random choices made for it.
+        places: Which of the training images these are, shape (B,).
     """
 
     images: Tensor
     targets: Tensor
     step: int
+    places: np.ndarray
 
 
 @dataclass(frozen=True)
@@ -83,6 +93,7 @@ class Batches:
         placement: Where tensors go.
         rank: Number of this process.
         world: Number of processes; each takes every world-th image of a batch.
+        views: Where the images come from instead, if still stages have seen them already.
 
     Raises:
         TrainingError: If a process would have a batch of one image.
@@ -97,6 +108,7 @@ class Batches:
     placement: Placement
     rank: int = 0
     world: int = 1
+    views: Views | None = None
 
     def __post_init__(self) -> None:
         least = LEAST * self.world
@@ -125,6 +137,8 @@ class Batches:
 
     def _batch(self, chosen: np.ndarray, epoch: int, step: int) -> Batch:
         mine = chosen[self.rank :: self.world]
+        if self.views is not None:
+            return Batch(*self.views.take(mine, epoch), step, mine)
         images = self.placement.images(self.store.gather(self.rows[mine]), self.store.scale)
         targets = torch.from_numpy(self.targets[mine]).to(self.placement.device)
         if self.augmenter is not None:
@@ -132,4 +146,4 @@ class Batches:
             seed = derive(self.seed, "augment", epoch)
             draw = self.augmenter.draw(len(mine), images.shape[2:], seed, samples=mine)
             images, targets = self.augmenter.apply(images, draw), draw.mix(targets)
-        return Batch(images, targets, step)
+        return Batch(images, targets, step, mine)

@@ -9,7 +9,7 @@ import torch
 
 from medgraft.progress import bar
 from medgraft.train.batches import Images
-from medgraft.train.supervised import Predictor, portion
+from medgraft.train.supervised import Predictor, portions
 
 
 def pooled_features(
@@ -36,11 +36,9 @@ def pooled_features(
     found = {name: np.empty((len(rows), backbone.channels[name]), np.float32) for name in wanted}
     last = max(wanted.values())
     predictor.network.eval()
-    size = portion(store, rows)
     shown = bar(total=len(rows), what="features")
     with torch.inference_mode():
-        for start in range(0, len(rows), size):
-            chosen = slice(start, start + size)
+        for chosen in portions(store, rows):
             images = predictor.placement.images(store.gather(rows[chosen]), store.scale)
             with torch.autocast(
                 images.device.type, dtype=torch.bfloat16, enabled=predictor.autocast

@@ -120,7 +120,7 @@ class Loop:
         shown = self._bar()
         try:
             with stop_signals() as self._stop:
-                while not self._ended():
+                while not self.ended:
                     self._epoch(shown)
         finally:
             shown.close()
@@ -266,7 +266,9 @@ class Loop:
                 part.module.load_state_dict(mine)
             part.module.eval()
 
-    def _ended(self) -> bool:
+    @property
+    def ended(self) -> bool:
+        """Whether there is nothing left to do: all steps are done, or patience is lost."""
         if self.progress.step == self._total:
             return True
         patience, best = self.recipe.patience, self.progress.best
@@ -291,7 +293,7 @@ class Loop:
         device = self.batches.placement.device
         stop = self.processes.sum(float(self._stop.asked), device) > 0
         due = time.monotonic() - self._saved >= self.recipe.checkpoint_seconds
-        if stop or due or self._ended():  # what comes after training can be killed too
+        if stop or due or self.ended:  # what comes after training can be killed too
             self._save()
         if stop:
             raise KeyboardInterrupt

@@ -56,6 +56,11 @@ class Recipe(BaseModel):
     weight_decay: float = Field(0.01, ge=0, description="Decoupled decay of matrices.")
     schedule: str = Field("one_cycle", description="Course of the rate.")
     clip: float | None = Field(1.0, gt=0, description="Largest gradient norm; no limit if null.")
+    kept_views: int | None = Field(
+        None,
+        ge=0,
+        description="Views of each image whose maps are computed once where stages are frozen; 0: every epoch anew; if not given, 4 (1 without augmentation), where that saves time and takes at most a quarter of the free disk.",
+    )
     label_smoothing: float = Field(0.0, ge=0, lt=1, description="Share given to other classes.")
     class_weights: Literal["none", "balanced"] = Field(
         "none", description="'balanced' weighs classes by the inverse of their frequency."

@@ -36,6 +36,7 @@ class Record:
             "data": {},
             "compute": {},
             "network": {},
+            "kept": [],
             "best": {},
             "test_read": None,
             "resumed": 0,
@@ -50,6 +51,7 @@ class Record:
             return
         self.data["started"] = before["started"]
         self.data["seconds"] = before["seconds"]
+        self.data["kept"] = before["kept"]
         self.data["resumed"] = before["resumed"] + 1
 
     @contextmanager

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import itertools
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Protocol
 
 import numpy as np
 import torch
@@ -57,6 +59,21 @@ class Rows:
     targets: np.ndarray
 
 
+class HeldOut(Protocol):
+    """What still stages made of the validation images."""
+
+    def take(self, places: slice) -> Tensor:
+        """Maps of some of them."""
+
+
+class Kept(Protocol):
+    """What still stages made of all images."""
+
+    @property
+    def held_out(self) -> HeldOut | None:
+        """Of the validation images; None if there are none."""
+
+
 @dataclass
 class Predictor:
     """A network, with what it needs to turn stored images into probabilities.
@@ -83,20 +100,31 @@ class Predictor:
             z: Tensor = self.network(self.normalise(images))
         return z.float()
 
+    def beyond(self, maps: Tensor) -> Tensor:
+        """Logits of what the still stages made of images, in float32."""
+        with torch.autocast(maps.device.type, dtype=torch.bfloat16, enabled=self.autocast):
+            z: Tensor = self.network.tail(maps)
+        return z.float()
+
     def predict(self, store: Images, rows: np.ndarray) -> np.ndarray:
         """Logits of stored images, shape (N, K), float64; the network is in evaluation mode.
 
         A prediction does not depend on which images stand in the same batch. Of several
         processes each predicts a share, and all return the whole.
         """
+
+        def logits(chosen: slice) -> Tensor:
+            return self.logits(self.placement.images(store.gather(rows[chosen]), store.scale))
+
+        return self.collect(logits, portions(store, rows))
+
+    def collect(self, logits: Callable[[slice], Tensor], parts: Sequence[slice]) -> np.ndarray:
+        """Logits of all parts together, shape (N, K), float64, from a function of one part."""
         self.network.eval()
-        found = np.zeros((len(rows), self.network.classes))
-        size = portion(store, rows)
+        found = np.zeros((parts[-1].stop if parts else 0, self.network.classes))
         with torch.inference_mode():
-            for start in range(0, len(rows), size)[self.processes.rank :: self.processes.world]:
-                chosen = slice(start, start + size)
-                images = self.placement.images(store.gather(rows[chosen]), store.scale)
-                found[chosen] = self.logits(images).double().cpu().numpy()
+            for chosen in parts[self.processes.rank :: self.processes.world]:
+                found[chosen] = logits(chosen).double().cpu().numpy()
         return self._gathered(found)
 
     def probabilities(self, logits: np.ndarray) -> np.ndarray:
@@ -112,12 +140,18 @@ class Predictor:
         return np.asarray(tensor.cpu().numpy())
 
 
-def portion(store: Images, rows: np.ndarray) -> int:
-    """Images to pass through a network at a time, so that memory does not grow with their size."""
+def portions(store: Images, rows: np.ndarray) -> list[slice]:
+    """Images to pass through a network at a time, so that memory does not grow with their size.
+
+    Portions are of even size: a lone image would be multiplied by another routine, whose last
+    bits differ.
+    """
     if not len(rows):
-        return MOST
+        return []
     pixels = int(store.gather(rows[:1])[0, 0].size)
-    return min(MOST, max(1, PIXELS // pixels))
+    count = -(-len(rows) // min(MOST, max(1, PIXELS // pixels)))
+    bounds = [len(rows) * part // count for part in range(count + 1)]
+    return [slice(*ends) for ends in itertools.pairwise(bounds)]
 
 
 @dataclass
@@ -130,6 +164,7 @@ class Supervised:
         smoothing: Label smoothing.
         held_out: Validation images; None if there are none.
         scales: Factor on the learning rate by stage; 1 for those not named.
+        kept: What the still stages made of the images; batches then hold it, too.
     """
 
     predictor: Predictor
@@ -137,6 +172,7 @@ class Supervised:
     smoothing: float = 0.0
     held_out: Rows | None = None
     scales: Mapping[str, float] = field(default_factory=dict)
+    kept: Kept | None = None
 
     def __post_init__(self) -> None:
         self._loss = losses.get(LOSSES[self.predictor.kind])
@@ -151,12 +187,15 @@ class Supervised:
         """One part, the network."""
         return self._parts
 
-    def loss(self, part: str, batch: Batch) -> Loss:
+    def loss(self, part: str, batch: Batch) -> Loss:  # noqa: ARG002 (there is one part)
         """The loss of the network over the known labels of a batch."""
-        network = self._parts[part].module
-        logits = network(self.predictor.normalise(batch.images)).float()
+        network = self.predictor.network
+        if self.kept is None:
+            logits = network(self.predictor.normalise(batch.images))
+        else:
+            logits = network.tail(batch.images)
         total, count = self._loss.function(
-            logits, batch.targets, weights=self.weights, smoothing=self.smoothing
+            logits.float(), batch.targets, weights=self.weights, smoothing=self.smoothing
         )
         return Loss(total, count)
 
@@ -167,7 +206,7 @@ class Supervised:
         """
         if self.held_out is None:
             return {}
-        logits = self.predictor.predict(self.held_out.store, self.held_out.rows)
+        logits = self._held_out_logits(self.held_out)
         targets = self.held_out.targets
         total, count = self._loss.function(
             torch.from_numpy(logits),
@@ -183,6 +222,13 @@ class Supervised:
             return {"loss_val": value, "score": -value}
         # AUROC alone ties once every pair is in order; the loss then tells which is surer
         return {"loss_val": value, "auroc_val": auroc, "score": auroc - 1e-6 * value}
+
+    def _held_out_logits(self, held_out: Rows) -> np.ndarray:
+        maps = self.kept.held_out if self.kept else None
+        if maps is None:
+            return self.predictor.predict(held_out.store, held_out.rows)
+        parts = portions(held_out.store, held_out.rows)
+        return self.predictor.collect(lambda part: self.predictor.beyond(maps.take(part)), parts)
 
 
 def stage_groups(network: Network, scales: Mapping[str, float]) -> tuple[Group, ...]:

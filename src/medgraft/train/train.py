@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -25,6 +27,7 @@ from medgraft.train.examples import write_examples
 from medgraft.train.hardware import Compute, choose, find_device
 from medgraft.train.judging import by_name, judge, predictions
 from medgraft.train.loop import Loop, Row
+from medgraft.train.prefix import Prefix, keep_prefix, sentence
 from medgraft.train.processes import Processes
 from medgraft.train.recipe import Recipe, load_recipe, save_recipe
 from medgraft.train.record import FINISHED, RUNNING, STOPPED, Record, now
@@ -38,7 +41,7 @@ from medgraft.train.setup import (
     resolve,
 )
 from medgraft.train.strategies import Phase, find_strategy
-from medgraft.train.supervised import Predictor
+from medgraft.train.supervised import Predictor, Supervised
 
 
 def train(
@@ -187,8 +190,8 @@ class _Run:
                 )
 
     def _describe(self, made: Created, data: Data, compute: Compute) -> None:
-        for sentence in data.notes:
-            self.record.note(sentence)
+        for said in data.notes:
+            self.record.note(said)
         phases = plan(self.recipe, made.network.backbone)
         total, _ = parameters(made.network)
         loaded = f"{len(made.fit.loaded)} tensors loaded" if made.fit else "random"
@@ -243,8 +246,11 @@ class _Run:
             loop.follow(before)
             if self.resume:
                 loop.resume()
-            progress = loop.run()
+            with self._prefix_kept(loop, objective):
+                progress = loop.run()
             before = loop
+        for report in self.record.data["kept"]:
+            self.record.note(sentence(report))
         if not progress.best:
             self.record.note("No validation image has a label: the last weights were taken.")
             return
@@ -252,6 +258,30 @@ class _Run:
         row = progress.history[epoch - 1]
         metric = "auroc_val" if "auroc_val" in row else "loss_val"
         self.record.data["best"] = {"epoch": epoch, "metric": metric, "value": row[metric]}
+
+    @contextmanager
+    def _prefix_kept(self, loop: Loop, objective: Supervised) -> Iterator[None]:
+        """Have a loop train on what still stages made of the images, where that saves time."""
+        folder = self.run.checkpoint / f"prefix-{loop.recipe.seed}"
+        begun = len(loop.progress.history)
+        prefix: Prefix | None = None
+        if not loop.ended:
+            prefix = keep_prefix(
+                objective.predictor,
+                loop.batches,
+                objective.held_out,
+                views=self.recipe.kept_views,
+                epochs=loop.recipe.epochs,
+                folder=folder,
+            )
+        if prefix is not None:
+            objective.kept = prefix
+            loop.batches = replace(loop.batches, views=prefix.training)
+        yield
+        if prefix is not None:
+            epochs = len(loop.progress.history) - begun
+            self.record.data["kept"].append(prefix.report(epochs))
+        shutil.rmtree(folder, ignore_errors=True)
 
     def _write_history(self, history: list[Row]) -> None:
         write_text(self.run.history, pl.DataFrame(history).write_csv())
