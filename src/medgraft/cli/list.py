@@ -20,6 +20,7 @@ FAMILIES = {  # family: (module, name of its registry)
     "schedules": ("medgraft.train.schedules", "schedules"),
     "strategies": ("medgraft.train.strategies", "strategies"),
     "explainers": ("medgraft.explain.explainers", "explainers"),
+    "formats": ("medgraft.export.formats", "formats"),
     "suggestions": ("medgraft.train.suggestions", "suggestions"),
     "metrics": ("medgraft.evaluate.metrics", "metrics"),
 }
