@@ -11,6 +11,7 @@ from torch.nn import functional as F
 
 from medgraft.errors import ArgumentError, TrainingError
 from medgraft.nets import create
+from medgraft.spec import build, write
 from medgraft.train import checkpoint, hardware
 from medgraft.train.batches import Placement
 from medgraft.train.checkpoint import Checkpoint
@@ -26,20 +27,66 @@ from tests.train.conftest import quick
 
 @pytest.mark.parametrize("name", schedules.names())
 def test_every_schedule_stays_below_the_peak_and_reaches_it(name):
-    points = [schedules.get(name)(position) for position in np.linspace(0, 1, 1001)]
+    follow = build(schedules, name)
+    points = [follow(step, 1000) for step in range(1001)]
     rates = [point.rate for point in points]
     assert min(rates) >= 0
     assert max(rates) == pytest.approx(1, abs=1e-4)
     assert all(p.momentum is None or 0 < p.momentum < 1 for p in points)
+    assert follow(0, 1).rate > 0  # a run of a single batch learns
+    assert build(schedules, write(name, follow)) == follow
 
 
 def test_one_cycle_has_the_mean_of_two_half_cosines():
-    rates = [schedules.get("one_cycle")(p).rate for p in (np.arange(40000) + 0.5) / 40000]
+    rates = [build(schedules, "one_cycle")(step, 40000).rate for step in range(40000)]
     assert np.mean(rates) == pytest.approx(
-        0.25 * (1 / 25 + 1) / 2 + 0.75 * (1 + 1e-5) / 2, abs=1e-6
+        0.25 * (1 / 25 + 1) / 2 + 0.75 * (1 + 1e-5) / 2, abs=2e-5
     )
-    momenta = [schedules.get("one_cycle")(p).momentum for p in (0, 0.25, 1)]
-    assert momenta == pytest.approx([0.95, 0.85, 0.95])
+
+
+def half_cosine(start, end, share):
+    return start + (end - start) * (1 - math.cos(math.pi * share)) / 2
+
+
+@pytest.mark.parametrize("steps", [7, 101, 640])
+def test_one_cycle_is_that_of_fastai_1_at_every_batch(steps):
+    """Two phases of int(.3 n) and the other batches, each from its first batch to its end."""
+    follow = build(schedules, "one_cycle:rise=0.3,divide=25,final=250000,whole=true")
+    up = int(0.3 * steps)
+    for step in range(steps):
+        if step <= up:
+            rate = half_cosine(1 / 25, 1, step / up)
+            momentum = half_cosine(0.95, 0.85, step / up)
+        else:
+            rate = half_cosine(1, 1 / 25e4, (step - up) / (steps - up))
+            momentum = half_cosine(0.85, 0.95, (step - up) / (steps - up))
+        assert follow(step, steps).rate == pytest.approx(rate, rel=1e-12)
+        assert follow(step, steps).momentum == pytest.approx(momentum, rel=1e-12)
+    assert max(range(steps), key=lambda step: follow(step, steps).rate) == up
+    assert follow(steps, steps).rate == pytest.approx(1 / 250_000)
+
+
+@pytest.mark.parametrize("steps", [7, 101, 640])
+def test_one_cycle_is_that_of_fastai_2_at_every_batch(steps):
+    """The share of batches done, before or after a quarter of them; all constants spelled out."""
+    follow = build(schedules, "one_cycle")
+    for step in range(steps):
+        done = step / steps
+        if done < 0.25:
+            rate = half_cosine(1 / 25, 1, done / 0.25)
+            momentum = half_cosine(0.95, 0.85, done / 0.25)
+        else:
+            rate = half_cosine(1, 1 / 1e5, (done - 0.25) / 0.75)
+            momentum = half_cosine(0.85, 0.95, (done - 0.25) / 0.75)
+        assert follow(step, steps).rate == pytest.approx(rate, rel=1e-9)
+        assert follow(step, steps).momentum == pytest.approx(momentum, rel=1e-12)
+
+
+def test_a_wrong_option_of_a_schedule_is_an_error_with_those_that_exist():
+    with pytest.raises(ArgumentError, match=r"no option is called 'rize'\. Known: rise, divide"):
+        build(schedules, "one_cycle:rize=0.3")
+    with pytest.raises(ArgumentError, match=r"rise: input should be less than 1, got 1\.5"):
+        build(schedules, "one_cycle:rise=1.5")
 
 
 def example(kind, known=True):

@@ -2,15 +2,29 @@
 
 import json
 
+import numpy as np
 import polars as pl
 import pytest
 import torch
 from safetensors.torch import load_file
+from sklearn.calibration import CalibratedClassifierCV
+from sklearn.linear_model import LogisticRegression
+from sklearn.model_selection import PredefinedSplit
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+from sklearn.svm import LinearSVC
 
-from medgraft.errors import ArgumentError, UnknownNameError
+from medgraft.errors import ArgumentError, TrainingError, UnknownNameError
+from medgraft.index import Index
+from medgraft.index.units import units
 from medgraft.nets import create, outline
 from medgraft.nets.heads import HEADS
+from medgraft.read import read
 from medgraft.spec import build, write
+from medgraft.train.folds import patient_folds
+from medgraft.train.lr_find import range_test
+from medgraft.train.predict import load_predictor
+from medgraft.train.schedules import schedules
 from medgraft.train.setup import plan
 from medgraft.train.strategies import Body, find_strategy, strategies
 from medgraft.train.supervised import stage_groups
@@ -32,8 +46,15 @@ class TestEveryStrategy:
         found = find_strategy(text, weights="none")
         phases = found.plan(RESNET, epochs=12, rate=0.01)
         assert phases
-        assert all(phase.epochs >= 1 and phase.rate > 0 for phase in phases)
         for phase in phases:
+            if phase.solver is None:
+                assert phase.epochs >= 1
+                assert phase.rate > 0
+            else:  # fitted: nothing is stepped, nothing before the head moves
+                assert (phase.epochs, phase.rate, len(phases)) == (0, 0, 1)
+                assert phase.freeze_through == (found.last_stage or RESNET.last)
+            if phase.schedule is not None:
+                assert build(schedules, phase.schedule)
             assert phase.freeze_through in {None, *RESNET.stages}
             assert {name for name, _ in phase.scales} <= {*RESNET.stages, "head"}
             assert all(0 < factor <= 1 for _, factor in phase.scales)
@@ -56,8 +77,13 @@ class TestEveryStrategy:
         folder = train(archive, tmp_path / "run", recipe, command=[])
         history = pl.read_csv(folder.history)
         planned = plan(recipe, outline("resnet18", after="layer3"))
-        assert history["epoch"].to_list() == list(range(1, sum(p.epochs for p in planned) + 1))
-        assert history["step"].is_sorted()
+        if planned[0].solver is not None:
+            assert history["c"].is_sorted()
+            assert history["loss_cv"].is_finite().all()
+        else:
+            epochs = sum(p.epochs for p in planned)
+            assert history["epoch"].to_list() == list(range(1, epochs + 1))
+            assert history["step"].is_sorted()
         record = json.loads(folder.record.read_text())["network"]
         assert record["strategy"].startswith(text.partition(":")[0])
         assert [p["name"] for p in record["phases"]] == [p.name for p in planned]
@@ -123,6 +149,115 @@ def test_moving_norms_learn_and_follow_while_their_stages_are_frozen():
     )
 
 
+def test_fine_tune_has_the_rates_and_the_schedules_of_fastai_2():
+    first, second = find_strategy("fine-tune", weights="none").plan(RESNET, epochs=5, rate=1)
+    assert (first.epochs, first.freeze_through, first.rate) == (1, "layer4", 2e-3)
+    assert [first.rate * factor for _, factor in first.scales] == pytest.approx([2e-4] * 5)
+    rates = {name: second.rate * factor for name, factor in second.scales}
+    assert (second.epochs, second.freeze_through) == (5, None)
+    assert [rates[name] for name in ("stem", "layer3", "head")] == pytest.approx([1e-5, 1e-4, 1e-3])
+    rise, fall = (build(schedules, phase.schedule) for phase in (first, second))
+    assert rise(99, 100).rate == pytest.approx(1)
+    assert [fall(step, 100).rate for step in (0, 30, 100)] == pytest.approx([1 / 5, 1, 1e-5])
+
+
+def test_a_phase_follows_its_own_schedule(archive, tmp_path):
+    recipe = quick(
+        strategy="fine-tune:head_epochs=2", epochs=1, schedule="constant", after="layer1"
+    )
+    history = pl.read_csv(train(archive, tmp_path / "run", recipe, command=[]).history)
+    follow = build(schedules, "one_cycle:rise=0.99")
+    steps = history["step"][1]  # of the two epochs of the first phase
+    expected = [2e-3 * follow(step - 1, steps).rate for step in history["step"][:2]]
+    assert history["rate"][:2].to_list() == pytest.approx(expected)
+    assert history["rate_head"][2] == pytest.approx(
+        1e-3 * build(schedules, "one_cycle:rise=0.3,divide=5")(steps // 2 - 1, steps // 2).rate
+    )
+
+
+@pytest.mark.parametrize("text", ["linear:layer2", "svm:layer1"])
+def test_a_fitted_run_says_what_sklearn_says_of_the_features_of_its_stage(text, archive, tmp_path):
+    folder = train(archive, tmp_path / "run", quick(strategy=text), command=[])
+    said = pl.read_parquet(folder.predictions)
+    record = json.loads(folder.record.read_text())
+    (fitted,) = record["network"]["fitted"].values()
+    assert record["network"]["after"] == text.partition(":")[2]
+    features, rows = features_of(folder, archive)
+    truth, training = (rows["side"] == "right").to_numpy().astype(int), rows["split"] == "train"
+    if text.startswith("linear"):
+        model = LogisticRegression(C=fitted["c"], tol=1e-9, max_iter=10_000)
+        theirs = make_pipeline(StandardScaler(), model)
+    else:
+        model = make_pipeline(StandardScaler(), LinearSVC(C=fitted["c"], dual=False, tol=1e-9))
+        unit = units(rows.filter(training))
+        fold = patient_folds(unit, truth[training], most=5, seed=0)
+        theirs = CalibratedClassifierCV(model, cv=PredefinedSplit(fold), ensemble=False)
+    theirs.fit(features[training], truth[training])
+    expected = dict(zip(rows["path"], theirs.predict_proba(features)[:, 1], strict=True))
+    for path, p in said.select("path", "p_right").iter_rows():
+        assert p == pytest.approx(expected[path], abs=1e-5)
+
+
+def features_of(folder, archive):
+    """Averaged maps of all images by a hand-made pass, with their rows."""
+    predictor, record = load_predictor(folder, "cpu")
+    index = Index.load(archive)
+    images = np.stack([read(index.file(path)).array for path in index.frame["path"]]) / 255
+    with torch.no_grad():
+        x = predictor.normalise(torch.from_numpy(images).float())
+        maps = predictor.network.backbone(x).double()
+    assert predictor.network.backbone.names[-1] == record["after"]
+    return maps.mean(dim=(2, 3)).numpy(), index.frame
+
+
+def test_fitted_runs_respect_views_and_balance_and_leave_the_backbone_alone(archive, tmp_path):
+    runs = {
+        text: train(archive, tmp_path / str(place), quick(strategy=text), command=[])
+        for place, text in enumerate(("linear:layer1,c=0.01", "linear:layer1,c=0.01,views=3"))
+    }
+    plain, viewed = (load_file(run.weights) for run in runs.values())
+    changed = {name for name in plain if not torch.equal(plain[name], viewed[name])}
+    assert changed == {"head.fc.weight", "head.fc.bias"}
+    mixed = quick(strategy="linear:layer1,views=1", augment=("mixup",))
+    with pytest.raises(ArgumentError, match="views need an augmentation that keeps labels"):
+        train(archive, tmp_path / "mixed", mixed, command=[])
+    bare = quick(strategy="linear:layer1,views=1", augment=())
+    with pytest.raises(ArgumentError, match=r"but there is none\. Pass another --augment"):
+        train(archive, tmp_path / "bare", bare, command=[])
+
+
+def test_a_fitted_run_is_resumed_to_the_same_bits(archive, tmp_path, monkeypatch):
+    recipe = quick(strategy="svm:layer1")
+    whole = train(archive, tmp_path / "whole", recipe, command=[])
+    with monkeypatch.context() as patch:
+        patch.setattr("medgraft.train.train.predictions", _interrupt)
+        with pytest.raises(KeyboardInterrupt):
+            train(archive, tmp_path / "again", recipe, command=[])
+    again = train(archive, tmp_path / "again", recipe, command=[], resume=True)
+    one, two = load_file(whole.weights), load_file(again.weights)
+    assert all(torch.equal(one[k], two[k]) for k in one)
+
+
+def _interrupt(*_):
+    raise KeyboardInterrupt
+
+
+def test_one_image_of_a_class_is_refused_and_fitted_with_a_strength_that_is_named(
+    archive, tmp_path
+):
+    few = {"labels_per_class": 1}
+    with pytest.raises(
+        TrainingError, match=r"needs two patients or more of every class.*has 1 .*c="
+    ):
+        train(archive, tmp_path / "a", quick(strategy="linear:layer1", **few), command=[])
+    with pytest.raises(TrainingError, match="the probabilities of an svm"):
+        train(archive, tmp_path / "a", quick(strategy="svm:layer1,c=1", **few), command=[])
+    named = quick(strategy="linear:layer1,c=0.001", **few)
+    record = json.loads(train(archive, tmp_path / "a", named, command=[]).record.read_text())
+    assert record["network"]["fitted"]["classes"]["folds"] == 1
+    assert any("not cross-validated" in note for note in record["notes"])
+
+
 def test_groups_learn_at_their_own_rates():
     network = create("resnet18", in_channels=1, classes=2).network
     scales = {group.name: group.scale for group in stage_groups(network, {"stem": 0.1})}
@@ -141,6 +276,12 @@ def test_what_does_not_fit_is_refused_before_anything_is_prepared(archive, tmp_p
         train(archive, tmp_path / "a", quick(strategy="gradual", epochs=2), command=[])
     with pytest.raises(ArgumentError, match="starts from random weights"):
         find_strategy("vanilla", weights="imagenet")
+    with pytest.raises(UnknownNameError, match=r"no stage is called 'layer4'.*Did you mean"):
+        train(archive, tmp_path / "a", quick(strategy="linear:layer4", after="layer3"), command=[])
+    with pytest.raises(ArgumentError, match="folds: input should be greater than or equal to 2"):
+        train(archive, tmp_path / "a", quick(strategy="svm:layer3,folds=1"), command=[])
+    with pytest.raises(ArgumentError, match="a range test needs a strategy that trains"):
+        range_test(archive, quick(strategy="linear"))
     assert not (tmp_path / "a" / "recipe.yaml").exists()
 
 

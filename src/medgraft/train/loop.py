@@ -19,6 +19,7 @@ from torch.optim import Optimizer
 from medgraft.errors import DivergedError
 from medgraft.progress import Bar, bar
 from medgraft.seeds import derive
+from medgraft.spec import build
 from medgraft.train import checkpoint
 from medgraft.train.batches import Batch, Batches
 from medgraft.train.checkpoint import Checkpoint
@@ -94,7 +95,7 @@ class Loop:
             name: make_optimiser(part, self.recipe) for name, part in self.objective.parts.items()
         }
         self.best: dict[str, Tensor] = {}
-        self._schedule = schedules.get(self.recipe.schedule)
+        self._schedule = build(schedules, self.recipe.schedule)
         self._total = self.recipe.epochs * self.batches.per_epoch
         self._saved = time.monotonic()
         self._stop = Stop()
@@ -142,7 +143,7 @@ class Loop:
         self.train_mode()
         rates: Row = {}
         for batch in self.batches.epoch(number, start=start):
-            point = self._schedule(batch.step / max(1, self._total - 1))
+            point = self._schedule(batch.step, self._total)
             rates = self.take(batch, point).rates
             self.progress.seconds = time.monotonic() - began
             self._show(shown, rates)

@@ -91,6 +91,7 @@ def range_test(
     """
     check_range(iterations, low, high)
     check_choices(recipe)
+    _check_has_rate(recipe)
     if recipe.threads is not None:
         torch.set_num_threads(recipe.threads)
     device, alone = find_device(recipe.device, 0), Processes()
@@ -111,6 +112,14 @@ def range_test(
         high=high,
         autocast=compute.autocast,
     )
+
+
+def _check_has_rate(recipe: Recipe) -> None:
+    if plan(recipe, outline(recipe.backbone, after=recipe.after))[0].solver is not None:
+        raise ArgumentError(
+            f"a range test needs a strategy that trains, but {recipe.strategy!r} fits the head without"
+            " steps or rates. Train with it as it is, or choose another strategy."
+        )
 
 
 def takes_rate(recipe: Recipe) -> bool:

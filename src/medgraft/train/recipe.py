@@ -31,7 +31,9 @@ class Recipe(BaseModel):
     )
     after: str | None = Field(None, description="Last stage to keep; all if not given.")
     strategy: str = Field(
-        "full", description="What is tuned: full, head, from:STAGE, gradual, two-phase, vanilla."
+        "full",
+        description="What is tuned: full, head, from:STAGE, gradual, two-phase, fine-tune,"
+        " linear:STAGE, svm:STAGE, vanilla.",
     )
 
     size: int = Field(224, ge=8, le=4096, description="Side of the prepared image, in pixels.")
@@ -54,7 +56,10 @@ class Recipe(BaseModel):
     optimiser: Literal["adamw", "adam", "sgd"] = Field("adamw", description="Optimiser.")
     rate: float = Field(1e-3, gt=0, description="Peak learning rate.")
     weight_decay: float = Field(0.01, ge=0, description="Decoupled decay of matrices.")
-    schedule: str = Field("one_cycle", description="Course of the rate.")
+    schedule: str = Field(
+        "one_cycle",
+        description="Course of the rate: one_cycle, one_cycle:rise=0.3, cosine, constant.",
+    )
     clip: float | None = Field(1.0, gt=0, description="Largest gradient norm; no limit if null.")
     kept_views: int | None = Field(
         None,

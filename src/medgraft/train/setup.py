@@ -32,7 +32,7 @@ def check_choices(recipe: Recipe) -> None:
     plan(recipe, outline(recipe.backbone, after=recipe.after))
     if recipe.weights != "none":
         open_weights(recipe.weights, backbone=recipe.backbone)
-    schedules.get(recipe.schedule)
+    build(schedules, recipe.schedule)
     pipeline(recipe.steps or ())
     for text in expand(recipe.augment):
         build(augmentations, text)
@@ -47,6 +47,14 @@ def plan(recipe: Recipe, backbone: Backbone) -> tuple[Phase, ...]:
     chosen = find_strategy(recipe.strategy, weights=recipe.weights)
     body = Body(tuple(backbone.names), tuple(backbone.strides.values()))
     return chosen.plan(body, epochs=recipe.epochs, rate=recipe.rate)
+
+
+def last_stage(recipe: Recipe) -> str | None:
+    """The last stage that the network of a recipe keeps; None if it keeps all.
+
+    A strategy may cut before the stage that the user named.
+    """
+    return find_strategy(recipe.strategy, weights=recipe.weights).last_stage or recipe.after
 
 
 def resolve(recipe: Recipe, data: Data, compute: Compute) -> Recipe:
@@ -74,7 +82,7 @@ def make_network(recipe: Recipe, data: Data) -> Created:
         in_channels=data.store.shape[0],
         classes=len(data.target.names),
         weights=recipe.weights,
-        after=recipe.after,
+        after=last_stage(recipe),
         head=find_strategy(recipe.strategy, weights=recipe.weights).head,
     )
     _check_shape(made, data.store.shape[1:])

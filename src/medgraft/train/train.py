@@ -33,6 +33,7 @@ from medgraft.train.recipe import Recipe, load_recipe, save_recipe
 from medgraft.train.record import FINISHED, RUNNING, STOPPED, Record, now
 from medgraft.train.setup import (
     check_choices,
+    last_stage,
     make_batches,
     make_network,
     make_objective,
@@ -40,7 +41,8 @@ from medgraft.train.setup import (
     plan,
     resolve,
 )
-from medgraft.train.strategies import Phase, find_strategy
+from medgraft.train.solve import check_solvable, solve
+from medgraft.train.strategies import Phase, Solver, find_strategy
 from medgraft.train.supervised import Predictor, Supervised
 
 
@@ -110,6 +112,8 @@ class _Run:
         made = make_network(self.recipe, data)
         predictor = make_predictor(made, data, compute, self.processes)
         batches = make_batches(self.recipe, data, compute, self.processes)
+        if (solver := plan(self.recipe, made.network.backbone)[0].solver) is not None:
+            check_solvable(solver, data, batches, self.recipe.seed)
         self._describe(made, data, compute)
         with self.record.phase("train"):
             self._fit(predictor, data, batches, compute)
@@ -210,7 +214,7 @@ class _Run:
             },
             "network": {
                 "backbone": self.recipe.backbone,
-                "after": self.recipe.after,
+                "after": last_stage(self.recipe),
                 "strategy": self.recipe.strategy,
                 "weights": self.recipe.weights,
                 "loaded": loaded,
@@ -230,10 +234,15 @@ class _Run:
 
     def _fit(self, predictor: Predictor, data: Data, batches: Batches, compute: Compute) -> None:
         before: Loop | None = None
-        for number, phase in enumerate(plan(self.recipe, predictor.network.backbone)):
+        phases = plan(self.recipe, predictor.network.backbone)
+        if (solver := phases[0].solver) is not None:
+            self._solve(solver, predictor, data, batches)
+            return
+        for number, phase in enumerate(phases):
             objective = make_objective(self.recipe, predictor, data, batches, phase)
             seed = derive(self.recipe.seed, "phase", number) if number else self.recipe.seed
-            settings = {"epochs": phase.epochs, "rate": phase.rate, "seed": seed}
+            settings: dict[str, Any] = {"epochs": phase.epochs, "rate": phase.rate, "seed": seed}
+            settings |= {"schedule": phase.schedule} if phase.schedule else {}
             loop = Loop(
                 objective,
                 replace(batches, seed=seed),
@@ -283,6 +292,15 @@ class _Run:
             self.record.data["kept"].append(prefix.report(epochs))
         shutil.rmtree(folder, ignore_errors=True)
 
+    def _solve(self, solver: Solver, predictor: Predictor, data: Data, batches: Batches) -> None:
+        solved = solve(solver, predictor, data, batches, self.recipe)
+        self.processes.copy_from_first(predictor.network)
+        self.record.data["network"]["fitted"] = solved.fitted
+        for sentence in solved.notes:
+            self.record.note(sentence)
+        if self.processes.first:
+            write_text(self.run.history, pl.DataFrame(solved.tried).write_csv())
+
     def _write_history(self, history: list[Row]) -> None:
         write_text(self.run.history, pl.DataFrame(history).write_csv())
 
@@ -315,7 +333,7 @@ class _Run:
         written = {
             "backbone": backbone.name,
             "options": made.options,
-            "after": self.recipe.after,
+            "after": last_stage(self.recipe),
             "head": find_strategy(self.recipe.strategy, weights=self.recipe.weights).head,
             "stages": {name: backbone.channels[name] for name in backbone.names},
             "channels": backbone.in_channels,

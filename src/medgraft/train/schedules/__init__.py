@@ -1,16 +1,19 @@
-"""Schedules: the course of the learning rate and of the momentum over a run.
+"""Schedules: the course of the learning rate and of the momentum over a phase of training.
 
-To add one, add a module to this folder that registers a function with `schedule`. It takes the
-position in the run, 0 at the first step and 1 at the last, and returns a `Point`.
+To add one, add a module to this folder with a frozen model that has a field per option. It is
+called with the number of a batch and the number of all batches, and returns a `Point`.
 """
 
 from __future__ import annotations
 
 import math
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TypeVar
 
 from medgraft.registry import Registry
+from medgraft.spec import Options
 
 
 @dataclass(frozen=True)
@@ -26,15 +29,24 @@ class Point:
     momentum: float | None = None
 
 
-Schedule = Callable[[float], Point]
-schedules: Registry[Schedule] = Registry("schedule", __name__)
+class Schedule(Options, ABC):
+    """A course of the rate, and perhaps of the momentum."""
+
+    @abstractmethod
+    def __call__(self, step: int, steps: int) -> Point:
+        """The point for batch `step` of `steps`, counted from 0; `steps` is the end itself."""
 
 
-def schedule(name: str) -> Callable[[Schedule], Schedule]:
+Kind = TypeVar("Kind", bound=type[Schedule])
+schedules: Registry[type[Schedule]] = Registry("schedule", __name__)
+
+
+def schedule(name: str) -> Callable[[Kind], Kind]:
     """Register a schedule under `name`."""
 
-    def register(function: Schedule) -> Schedule:
-        return schedules.add(name, function)
+    def register(kind: Kind) -> Kind:
+        schedules.add(name, kind)
+        return kind
 
     return register
 

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from medgraft.train.schedules import Point, schedule
+from medgraft.train.schedules import Point, Schedule, schedule
 
 
 @schedule("constant")
-def constant(position: float) -> Point:  # noqa: ARG001 (the family's signature)
-    """The peak, always.
+class Constant(Schedule):
+    """The peak, always."""
 
-    Examples:
-        >>> constant(0.3)
-        Point(rate=1.0, momentum=None)
-    """
-    return Point(1.0)
+    def __call__(self, step: int, steps: int) -> Point:  # noqa: ARG002 (the family's signature)
+        """The peak.
+
+        Examples:
+            >>> Constant()(3, 10)
+            Point(rate=1.0, momentum=None)
+        """
+        return Point(1.0)

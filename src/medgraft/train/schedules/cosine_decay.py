@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from medgraft.train.schedules import Point, cosine, schedule
+from medgraft.train.schedules import Point, Schedule, cosine, schedule
 
 
 @schedule("cosine")
-def cosine_decay(position: float) -> Point:
-    """Half a cosine from the peak to zero (Loshchilov and Hutter 2016, arXiv:1608.03983).
+class CosineDecay(Schedule):
+    """Half a cosine from the peak to zero (Loshchilov and Hutter 2016, arXiv:1608.03983)."""
 
-    Examples:
-        >>> cosine_decay(0.5).rate
-        0.5
-    """
-    return Point(cosine(1.0, 0.0, position))
+    def __call__(self, step: int, steps: int) -> Point:
+        """The point of the half cosine.
+
+        Examples:
+            >>> CosineDecay()(5, 10).rate
+            0.5
+        """
+        return Point(cosine(1.0, 0.0, step / steps))

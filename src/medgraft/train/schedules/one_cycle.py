@@ -2,27 +2,40 @@
 
 from __future__ import annotations
 
-from medgraft.train.schedules import Point, cosine, schedule
+from pydantic import Field
 
-RISE = 0.25  # share of the run spent going up
-START, END = 1 / 25, 1e-5  # of the peak
-HIGH, LOW = 0.95, 0.85  # momentum
+from medgraft.train.schedules import Point, Schedule, cosine, schedule
 
 
 @schedule("one_cycle")
-def one_cycle(position: float) -> Point:
-    """Cosine from 1/25 of the peak to the peak and on to 1e-5 of it; momentum .95, .85, .95.
+class OneCycle(Schedule):
+    """Half a cosine up to the peak and half a cosine down; the momentum falls and rises meanwhile.
 
-    Source: Smith 2018, arXiv:1803.09820, with the constants of fastai 2.
-
-    Examples:
-        >>> [round(one_cycle(position).rate, 6) for position in (0, 0.25, 1)]
-        [0.04, 1.0, 1e-05]
-        >>> one_cycle(0.25).momentum
-        0.85
+    Source: Smith 2018, arXiv:1803.09820. The defaults are those of fastai 2; those of fastai 1 are
+    ``one_cycle:rise=0.3,final=250000,whole=true``.
     """
-    if position <= RISE:
-        along = position / RISE
-        return Point(cosine(START, 1.0, along), cosine(HIGH, LOW, along))
-    along = (position - RISE) / (1 - RISE)
-    return Point(cosine(1.0, END, along), cosine(LOW, HIGH, along))
+
+    rise: float = Field(0.25, gt=0, lt=1, description="Share of the batches on the way up.")
+    divide: float = Field(25.0, ge=1, description="Peak over the rate of the first batch.")
+    final: float = Field(1e5, ge=1, description="Peak over the rate at the end.")
+    high: float = Field(0.95, gt=0, lt=1, description="Momentum at the start and at the end.")
+    low: float = Field(0.85, gt=0, lt=1, description="Momentum at the peak.")
+    whole: bool = Field(
+        default=False, description="Round the way up down to whole batches, as fastai 1 does."
+    )
+
+    def __call__(self, step: int, steps: int) -> Point:
+        """The point of the cycle.
+
+        Examples:
+            >>> [round(OneCycle()(step, 100).rate, 6) for step in (0, 25, 100)]
+            [0.04, 1.0, 1e-05]
+            >>> OneCycle()(25, 100).momentum
+            0.85
+        """
+        up = int(self.rise * steps) if self.whole else self.rise * steps
+        if step < up:
+            along = step / up
+            return Point(cosine(1 / self.divide, 1.0, along), cosine(self.high, self.low, along))
+        along = (step - up) / (steps - up)
+        return Point(cosine(1.0, 1 / self.final, along), cosine(self.low, self.high, along))

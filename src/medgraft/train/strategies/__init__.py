@@ -12,10 +12,11 @@ from dataclasses import dataclass
 from typing import ClassVar, Literal, TypeVar
 
 from medgraft.errors import ArgumentError
-from medgraft.registry import Registry
+from medgraft.registry import Registry, unknown_name
 from medgraft.spec import Options, build
 
 DEEP = 8  # input pixels per output pixel: up to here maps show edges and textures
+TENTH = 0.1  # factor on the rates of frozen stages whose batch norms learn, as fastai has it
 
 
 @dataclass(frozen=True)
@@ -57,6 +58,23 @@ class Body:
 
 
 @dataclass(frozen=True)
+class Solver:
+    """How a head is fitted to the features of the frozen stages before it.
+
+    Attributes:
+        model: "logistic" or "svm".
+        c: Inverse strength of the penalty; None chooses it by cross-validation.
+        folds: Parts of the cross-validation, each of whole patients.
+        views: Augmented views of every training image that are added to it.
+    """
+
+    model: Literal["logistic", "svm"]
+    c: float | None = None
+    folds: int = 5
+    views: int = 0
+
+
+@dataclass(frozen=True)
 class Phase:
     """A stretch of training with one cut and one set of rates.
 
@@ -68,6 +86,9 @@ class Phase:
         scales: Factor on the rate by stage.
         norms: Whether batch norms of frozen stages stay "still" (bit-identical, buffers
             included) or are "moving" (they learn, and follow the statistics).
+        schedule: Spec of its own schedule; None takes that of the recipe.
+        solver: How the head is fitted; None trains by gradient steps. A phase that is fitted has
+            no epochs and no rate, freezes every stage, and is the only one of its plan.
     """
 
     name: str
@@ -76,6 +97,8 @@ class Phase:
     rate: float
     scales: tuple[tuple[str, float], ...] = ()
     norms: Literal["still", "moving"] = "still"
+    schedule: str | None = None
+    solver: Solver | None = None
 
 
 class Strategy(Options, ABC):
@@ -88,6 +111,11 @@ class Strategy(Options, ABC):
 
     head: ClassVar[str] = "linear"
     from_random: ClassVar[bool] = False
+
+    @property
+    def last_stage(self) -> str | None:
+        """The stage after which it cuts the network; None cuts nothing."""
+        return None
 
     @abstractmethod
     def plan(self, body: Body, *, epochs: int, rate: float) -> tuple[Phase, ...]:
@@ -144,3 +172,14 @@ def ladder(
         for place, group in enumerate(groups)
         for name in group
     )
+
+
+def fitted_after(stage: str | None, body: Body, solver: Solver) -> Phase:
+    """The phase of a head that is fitted to the averaged maps after a stage, or after the last.
+
+    Raises:
+        UnknownNameError: If there is no such stage; the near names are offered.
+    """
+    if stage is not None and stage not in body.stages:
+        raise unknown_name("stage", stage, body.stages)
+    return Phase(f"fit after {stage or body.last}", 0, stage or body.last, 0.0, solver=solver)

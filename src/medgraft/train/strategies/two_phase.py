@@ -6,9 +6,7 @@ from typing import ClassVar, Literal
 
 from pydantic import Field
 
-from medgraft.train.strategies import Body, Phase, Strategy, ladder, strategy
-
-FROZEN = 10  # rates of the groups before the head are a tenth of its rate in the first phase
+from medgraft.train.strategies import TENTH, Body, Phase, Strategy, ladder, strategy
 
 
 @strategy("two-phase")
@@ -32,7 +30,7 @@ class TwoPhase(Strategy):
 
     def plan(self, body: Body, *, epochs: int, rate: float) -> tuple[Phase, ...]:  # noqa: ARG002 (rates are its own)
         """The phase of the head and the phase of everything."""
-        tenth = tuple((stage, 1 / FROZEN) for stage in body.stages)
+        tenth = tuple((stage, TENTH) for stage in body.stages)
         first = self.head_epochs or epochs
         return (
             Phase("head", first, body.last, self.head_rate, tenth, self.norms),
