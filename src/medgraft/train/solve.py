@@ -15,14 +15,13 @@ from medgraft.errors import ArgumentError, TrainingError
 from medgraft.index.target import Target
 from medgraft.index.units import units
 from medgraft.progress import track
-from medgraft.seeds import derive
 from medgraft.train.batches import Batches
 from medgraft.train.data import Data, class_weights
 from medgraft.train.features import pooled_features
 from medgraft.train.fit_head import Fitted, Samples, divide, fit_head
 from medgraft.train.recipe import Recipe
 from medgraft.train.strategies import Solver
-from medgraft.train.supervised import Predictor, Rows, portion
+from medgraft.train.supervised import Predictor, Rows
 
 WHOLE = "classes"  # what the one model of exclusive classes is called
 
@@ -50,7 +49,7 @@ def check_solvable(solver: Solver, data: Data, batches: Batches, seed: int) -> N
         TrainingError: If a class has no images, or too few patients.
     """
     if solver.views:
-        _labels_kept(batches.augmenter)
+        _check_keeps_labels(batches.augmenter)
     unit = units(data.index.frame[data.places("train")])
     for one in _problems(data.rows("train").targets, data.target, balanced=False):
         divide(unit[one.known], one.classes, solver, seed=seed, names=one.names)
@@ -109,35 +108,26 @@ def _views(predictor: Predictor, rows: Rows, batches: Batches, count: int) -> np
     views = np.empty((1 + count, *plain.shape), np.float32)
     views[0] = plain
     for view in range(count):
-        seed = derive(batches.seed, "view", view)
-        _add_view(exact, rows, _labels_kept(batches.augmenter), seed, views[1 + view])
+        _add_view(exact, batches, view, views[1 + view])
     return views
 
 
-def _labels_kept(augmenter: Augmenter | None) -> Augmenter:
+def _add_view(predictor: Predictor, batches: Batches, view: int, found: np.ndarray) -> None:
+    """What an epoch would show: every image once, augmented."""
+    alone = replace(batches, rank=0, world=1)
+    with torch.inference_mode():
+        for batch in track(alone.epoch(view), total=alone.per_epoch, what="view", unit="batch"):
+            x = predictor.normalise(batch.images)
+            found[batch.places] = predictor.network.features(x).cpu().numpy()
+
+
+def _check_keeps_labels(augmenter: Augmenter | None) -> None:
     if augmenter is None or augmenter.mixes:
         what = "there is none" if augmenter is None else "this one mixes them"
         raise ArgumentError(
             f"views need an augmentation that keeps labels, but {what}. Pass another --augment, or"
             " views=0."
         )
-    return augmenter
-
-
-def _add_view(
-    predictor: Predictor, rows: Rows, augmenter: Augmenter, seed: int, found: np.ndarray
-) -> None:
-    predictor.network.eval()
-    size = portion(rows.store, rows.rows)
-    starts = range(0, len(rows.rows), size)
-    with torch.inference_mode():
-        for start in track(starts, total=len(starts), what="view", unit="batch"):
-            places = np.arange(start, min(start + size, len(rows.rows)))
-            stored = rows.store.gather(rows.rows[places])
-            images = predictor.placement.images(stored, rows.store.scale)
-            draw = augmenter.draw(len(places), images.shape[2:], seed, samples=places)
-            x = predictor.normalise(augmenter.apply(images, draw))
-            found[places] = predictor.network.features(x).cpu().numpy()
 
 
 # --- what is fitted ---------------------------------------------------------------------

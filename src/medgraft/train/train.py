@@ -296,8 +296,8 @@ class _Run:
         solved = solve(solver, predictor, data, batches, self.recipe)
         self.processes.copy_from_first(predictor.network)
         self.record.data["network"]["fitted"] = solved.fitted
-        for sentence in solved.notes:
-            self.record.note(sentence)
+        for note in solved.notes:
+            self.record.note(note)
         if self.processes.first:
             write_text(self.run.history, pl.DataFrame(solved.tried).write_csv())
 
