@@ -61,12 +61,14 @@ class Clock:
 CLOCK = Clock()
 
 
-def in_turn(rivals: Mapping[str, Callable[[], object]], *, repeats: int) -> Timing:
-    """Run the rivals A B C A B C ..., after one warm-up each.
+def in_turn(
+    rivals: Mapping[str, Callable[[], object]], *, repeats: int, warm: bool = True
+) -> Timing:
+    """Run the rivals A B C A B C ..., after one warm-up each unless they run for minutes.
 
     Whatever else the machine does then disturbs all of them alike.
     """
-    for run in rivals.values():
+    for run in rivals.values() if warm else ():
         run()
     seconds: dict[str, list[float]] = {name: [] for name in rivals}
     for _ in range(repeats):

@@ -104,7 +104,7 @@ def test_nothing_is_kept_where_norms_move_or_nothing_is_frozen(spots, tmp_path, 
 def test_more_views_than_the_disk_holds_are_refused(spots, tmp_path, monkeypatch):
     space = shutil.disk_usage(tmp_path)._replace(free=200_000)
     monkeypatch.setattr(prefix.shutil, "disk_usage", lambda _: space)
-    with pytest.raises(OutputError, match="7 views need .* GiB .* are free. Ask for fewer"):
+    with pytest.raises(OutputError, match=r"7 views need .* GiB .* are free\. Ask for fewer"):
         run(spots, tmp_path / "asked", strategy="from:layer1", epochs=8, kept_views=7)
     silent = run(spots, tmp_path / "silent", strategy="from:layer1", epochs=5)
     assert kept(silent) == []  # nobody asked: computed in every epoch instead

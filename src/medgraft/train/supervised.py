@@ -206,7 +206,7 @@ class Supervised:
         """
         if self.held_out is None:
             return {}
-        logits = self._held_out_logits(self.held_out)
+        logits = self.held_out_logits(self.held_out)
         targets = self.held_out.targets
         total, count = self._loss.function(
             torch.from_numpy(logits),
@@ -223,7 +223,8 @@ class Supervised:
         # AUROC alone ties once every pair is in order; the loss then tells which is surer
         return {"loss_val": value, "auroc_val": auroc, "score": auroc - 1e-6 * value}
 
-    def _held_out_logits(self, held_out: Rows) -> np.ndarray:
+    def held_out_logits(self, held_out: Rows) -> np.ndarray:
+        """Logits of the validation images, shape (N, K), from kept maps where there are any."""
         maps = self.kept.held_out if self.kept else None
         if maps is None:
             return self.predictor.predict(held_out.store, held_out.rows)
