@@ -26,6 +26,7 @@ PACKAGE = ROOT / "src" / "medgraft"
 TERMINAL = {"COLUMNS": "80", "TERM": "dumb", "NO_COLOR": "1"}
 NOT_PYTHON = {  # the other files cannot hold a docstring
     "py.typed": "Says that the package has types.",
+    "advice.html.j2": "The page of an advice on transfer.",
     "base.html.j2": "The frame of every page.",
     "card.md.j2": "The model card.",
     "compare.html.j2": "The page that lays runs over one another.",

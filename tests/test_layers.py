@@ -15,7 +15,7 @@ LAYERS = [  # lower rows know nothing of the rows above them; names in one row i
     {"index"},
     {"prepare", "augment"},
     {"train"},
-    {"pretext", "generate", "active", "explain", "export"},
+    {"pretext", "generate", "active", "explain", "export", "advise"},
     {"study", "report"},
     {"cli", "web"},
 ]

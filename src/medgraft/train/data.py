@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -82,7 +83,12 @@ class Data:
 
 
 def load_data(
-    index_path: Path, recipe: Recipe, cache: Path, *, memory_bytes: int | None = None
+    index_path: Path,
+    recipe: Recipe,
+    cache: Path,
+    *,
+    memory_bytes: int | None = None,
+    only: str | None = None,
 ) -> Data:
     """Read an index, see to its split, and prepare its images.
 
@@ -92,6 +98,8 @@ def load_data(
         cache: Folder of all stores.
         memory_bytes: Keep the images in memory if they are no larger; None takes half of the
             memory that is free.
+        only: Name of the one part to prepare, when no image of another may be opened; None
+            prepares all.
 
     Raises:
         TableError: If the index is not usable: no labels, one class, an empty part.
@@ -110,11 +118,14 @@ def load_data(
         recipe.steps or default_steps(recipe.size, _channels(index, recipe), recipe.window)
     )
     index = _few_labels(index, target, recipe)
-    _check_parts(index, target)  # before hours of decoding
+    if only is not None:
+        index = index.part(only)
+    parts = ("train", "test") if only is None else (only,)
+    _check_parts(index, target, parts)  # before hours of decoding
     store = Store.open(index, steps, cache=cache, memory_bytes=memory_bytes)
     usable = store.rows >= 0
     kept = index.with_frame(index.frame.filter(pl.Series(usable)))
-    _check_parts(kept, target)
+    _check_parts(kept, target, parts)
     rejects = pl.concat([index.rejects, store.rejects])
     return Data(kept, target, store, store.rows[usable], rejects, steps, (*notes, *store.notes))
 
@@ -164,9 +175,9 @@ def _in_part(index: Index, split: str) -> np.ndarray:
     return (index.frame["split"] == split).fill_null(value=False).to_numpy()
 
 
-def _check_parts(index: Index, target: Target) -> None:
+def _check_parts(index: Index, target: Target, parts: Sequence[str]) -> None:
     truths = target.matrix(index.frame)
-    for part in ("train", "test"):
+    for part in parts:
         truth = truths[_in_part(index, part)]
         if not (truth >= 0).any():
             what = "has a label" if len(truth) else "could be used"
