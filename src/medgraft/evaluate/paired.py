@@ -94,10 +94,11 @@ def paired(
 def _differences(
     first: Mapping[str, Measured], second: Mapping[str, Measured], write: Writer
 ) -> dict[str, Any]:
-    return {name: _difference(one, second[name], write) for name, one in first.items()}
+    return {name: difference(one, second[name], write) for name, one in first.items()}
 
 
-def _difference(first: Measured, second: Measured, write: Writer) -> dict[str, Any]:
+def difference(first: Measured, second: Measured, write: Writer) -> dict[str, Any]:
+    """The entry of one metric: second minus first, replicate by replicate."""
     reasons = dict.fromkeys(reason for reason in (first.reason, second.reason) if reason)
     entry = write.entry(
         Measured(second.value - first.value, second.drawn - first.drawn, "; ".join(reasons))

@@ -2,5 +2,12 @@
 
 from medgraft.report.compare import write_comparison
 from medgraft.report.page import write_any_report, write_evaluation_report, write_report
+from medgraft.report.transfer import write_transfer
 
-__all__ = ["write_any_report", "write_comparison", "write_evaluation_report", "write_report"]
+__all__ = [
+    "write_any_report",
+    "write_comparison",
+    "write_evaluation_report",
+    "write_report",
+    "write_transfer",
+]

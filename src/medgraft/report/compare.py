@@ -151,6 +151,15 @@ class Difference:
     excludes_zero: bool | None
     remark: str = ""
 
+    @classmethod
+    def of(cls, entry: dict[str, Any]) -> Difference:
+        """From an entry of comparison.json."""
+        bounds = ""
+        if entry["low"] is not None:
+            bounds = f"{signed(entry['low'])} to {signed(entry['high'])}"
+        shown, exact = signed(entry["value"]), entry["value"]
+        return cls(shown, bounds, exact, entry["excludes_zero"], entry.get("reason") or "")
+
 
 def difference_rows(found: dict[str, Any]) -> list[tuple[str, str, list[Difference]]]:
     """A row per metric: its name, its meaning, and the difference of every run."""
@@ -159,18 +168,10 @@ def difference_rows(found: dict[str, Any]) -> list[tuple[str, str, list[Differen
         (
             label(metric),
             MEANINGS.get(metric, ""),
-            [_difference(one["metrics"][metric]) for one in found["differences"]],
+            [Difference.of(one["metrics"][metric]) for one in found["differences"]],
         )
         for metric in in_order(metrics)
     ]
-
-
-def _difference(entry: dict[str, Any]) -> Difference:
-    bounds = ""
-    if entry["low"] is not None:
-        bounds = f"{signed(entry['low'])} to {signed(entry['high'])}"
-    shown, exact = signed(entry["value"]), entry["value"]
-    return Difference(shown, bounds, exact, entry["excludes_zero"], entry.get("reason") or "")
 
 
 def verdicts(found: dict[str, Any]) -> list[str]:

@@ -167,6 +167,34 @@ class Explanation(Part):
     items: list[Heated] = []
 
 
+class ArmAsked(Part):
+    """One way of tuning, as experiment.json has it."""
+
+    name: str
+    strategy: str
+    weights: str
+    settings: dict[str, Any] = {}
+
+
+class RunMade(Part):
+    """One run of an experiment: its folder inside that of the experiment, and why it failed."""
+
+    arm: str
+    seed: int
+    folder: str
+    failure: str | None = None
+
+
+class Experiment(Part):
+    """experiment.json: what was asked of `medgraft transfer`, and which run is which."""
+
+    reference: str
+    seeds: list[int] = Field(min_length=1)
+    labels_per_class: int | None = None
+    arms: list[ArmAsked] = Field(min_length=1)
+    runs: list[RunMade]
+
+
 Contract = TypeVar("Contract", bound=Part)
 
 

@@ -52,7 +52,7 @@ def compare(
         raise TableError(
             f"predictions must be such as `medgraft evaluate` takes: {error}"
         ) from error
-    _correct([one["delong"] for one in found])
+    correct([one["delong"] for one in found])
     return {
         "reference": names[0],
         "split": evaluation.split,
@@ -85,17 +85,22 @@ def _differences(
         names=first.names,
         kind=first.kind,
         patients=first.patients,
-        first_thresholds=_thresholds(one),
-        second_thresholds=_thresholds(other),
+        first_thresholds=thresholds(one),
+        second_thresholds=thresholds(other),
         positive=first.positive,
         replicates=replicates,
         seed=seed,
         confidence=CONFIDENCE,
     )
-    return {**found, "delong": _delong(first, second)}
+    return {**found, "delong": delong_of_runs([first], [second])}
 
 
-def _thresholds(evaluation: Evaluation) -> float | dict[str, float] | None:
+def thresholds(evaluation: Evaluation) -> float | dict[str, float] | None:
+    """Where each label is called positive, as `evaluate` takes it.
+
+    Raises:
+        ArgumentError: If a label has none.
+    """
     if not isinstance(evaluation.threshold, dict):
         return evaluation.threshold
     numbers = {name: at for name, at in evaluation.threshold.items() if at is not None}
@@ -104,9 +109,19 @@ def _thresholds(evaluation: Evaluation) -> float | dict[str, float] | None:
     return numbers
 
 
-def _delong(first: Predictions, second: Predictions) -> dict[str, Any]:
-    """DeLong's test of the AUROC, or of the mean of the AUROCs that have enough rows."""
-    asked = [first.positive] if first.positive is not None else list(first.names)
+def delong_of_runs(first: Sequence[Predictions], second: Sequence[Predictions]) -> dict[str, Any]:
+    """DeLong's test of the AUROC, or of the mean of those AUROCs that have enough rows.
+
+    Args:
+        first: One run or several, such as one per seed: their mean AUROC is taken.
+        second: As many, on the same rows.
+
+    Returns:
+        The fields of `Comparison`, and `classes` with the same for each label; `p` is None,
+        with a reason, where there are too few rows.
+    """
+    one = first[0]
+    asked = [one.positive] if one.positive is not None else list(one.names)
     of_class, reasons = {}, {}
     for name in asked:
         try:
@@ -120,20 +135,23 @@ def _delong(first: Predictions, second: Predictions) -> dict[str, Any]:
     return {**together, **left, "classes": of_class}
 
 
-def _delong_of(first: Predictions, second: Predictions, names: list[str]) -> Any:
-    places = [first.names.index(name) for name in names]
-    truth = first.truth[:, places]
-    scores = first.probability[:, places], second.probability[:, places]
-    if len(places) > 1:
-        return delong_of_mean(truth, *scores, first.patients, confidence=CONFIDENCE)
+def _delong_of(
+    first: Sequence[Predictions], second: Sequence[Predictions], names: list[str]
+) -> Any:
+    places = [first[0].names.index(name) for name in names]
+    truth = np.hstack([run.truth[:, places] for run in first])
+    scores = [np.hstack([run.probability[:, places] for run in runs]) for runs in (first, second)]
+    patients = first[0].patients
+    if truth.shape[1] > 1:
+        return delong_of_mean(truth, *scores, patients, confidence=CONFIDENCE)
     known = np.flatnonzero((truth[:, 0] == 0) | (truth[:, 0] == 1))
-    patients = None if first.patients is None else [first.patients[row] for row in known]
+    patients = None if patients is None else [patients[row] for row in known]
     one, two = (score[known, 0] for score in scores)
     return delong(truth[known, 0], one, two, patients, confidence=CONFIDENCE)
 
 
-def _correct(tests: list[dict[str, Any]]) -> None:
-    """Holm's correction over the runs, beside each p-value that there is."""
+def correct(tests: list[dict[str, Any]]) -> None:
+    """Holm's correction over the tests, beside each p-value that there is."""
     defined = [test for test in tests if test["p"] is not None]
     for test, p in zip(defined, holm([test["p"] for test in defined]), strict=True):
         test["p_holm"] = p

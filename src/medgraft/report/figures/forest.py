@@ -74,8 +74,8 @@ def _reach(runs: Iterable[Differences]) -> float:
 def _run(axes: Axes, i: int, found: Differences, runs: int) -> Any:
     """Draw the rows of one run and return what stands for it in the key."""
     look: dict[str, Any] = {
-        "color": canvas.SERIES[i % 7],
-        "marker": canvas.MARKERS[i % 5],
+        "color": canvas.SERIES[(i + 1) % 7],  # as in the hexagon, where the reference is the first
+        "marker": canvas.MARKERS[(i + 1) % 5],
         "markersize": 5.5,
     }
     for metric, name in enumerate(ROWS):

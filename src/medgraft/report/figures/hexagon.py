@@ -42,13 +42,16 @@ def closed(values: Sequence[float | None]) -> np.ndarray:
     return np.vstack([points, points[:1]])
 
 
-def draw(runs: Mapping[str, Mapping[str, float | None]], *, note: str = "") -> canvas.Drawing:
+def draw(
+    runs: Mapping[str, Mapping[str, float | None]], *, note: str = "", each: str = "run"
+) -> canvas.Drawing:
     """A hexagon of the metrics of each run.
 
     Args:
         runs: Name of a run to its metrics; those in `SPOKES` are drawn, and one that is
             missing or None leaves its spoke bare.
         note: What else the caption says, such as over what the metrics are means.
+        each: What to call what has a polygon.
     """
     with canvas.style():
         figure = canvas.paper(canvas.WIDTH, 4.0 + canvas.key_height(len(runs), columns=1))
@@ -76,7 +79,7 @@ def draw(runs: Mapping[str, Mapping[str, float | None]], *, note: str = "") -> c
             "hexagon",
             title="Six metrics",
             description=_description(runs),
-            caption=_caption(runs, note=note),
+            caption=_caption(runs, note=note, each=each),
         )
 
 
@@ -117,10 +120,10 @@ def _description(runs: Mapping[str, Mapping[str, float | None]]) -> str:
     return "; ".join(lines) + "."
 
 
-def _caption(runs: Mapping[str, Mapping[str, float | None]], *, note: str) -> str:
+def _caption(runs: Mapping[str, Mapping[str, float | None]], *, note: str, each: str) -> str:
     caption = "The frame is 1, the centre 0."
     if len(runs) > 1:
-        caption += " One polygon per run."
+        caption += f" One polygon per {each}."
     if note:
         caption += f" {note}"
     bare = sorted({label(n) for values in runs.values() for n in SPOKES if values.get(n) is None})
