@@ -292,7 +292,9 @@ class TestForest:
         lines = re.findall(r'<path d="([^"]*)"[^>]*stroke: (#\w+); stroke-width: 1.8', drawn.body)
         lines = [(path, colour) for path, colour in lines if colour in canvas.SERIES]
         rows = [(re.findall(r"-?[\d.]+", path), colour) for path, colour in lines][:12]
-        assert [colour for _, colour in rows] == [c for c in canvas.SERIES[:2] for _ in range(6)]
+        assert [colour for _, colour in rows] == [
+            c for c in canvas.SERIES[1:3] for _ in range(6)
+        ]  # the reference has the first colour, in the hexagon
         assert len({ends[1] for ends, _ in rows}) == 12
         assert all(y == v and float(x) < float(u) for (x, y, u, v), _ in rows)
         assert "AUROC +0.100 (+0.050 to +0.200)" in drawn.description

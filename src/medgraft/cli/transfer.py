@@ -140,6 +140,6 @@ def _tested(one: dict[str, Any] | None) -> str:
         return "-"
     entry, test = one["metrics"]["auroc"], one["delong"]
     if test["p"] is None or entry["value"] is None:
-        return test.get("reason", "undefined")
+        return str(test.get("reason", "undefined"))
     ends = "" if entry["low"] is None else f" ({entry['low']:+.3f} to {entry['high']:+.3f})"
     return f"{entry['value']:+.3f}{ends}, p = {test['p_holm']:.2g}"

@@ -140,14 +140,13 @@ def _delong_of(
 ) -> Any:
     places = [first[0].names.index(name) for name in names]
     truth = np.hstack([run.truth[:, places] for run in first])
-    scores = [np.hstack([run.probability[:, places] for run in runs]) for runs in (first, second)]
+    one, two = (np.hstack([run.probability[:, places] for run in runs]) for runs in (first, second))
     patients = first[0].patients
     if truth.shape[1] > 1:
-        return delong_of_mean(truth, *scores, patients, confidence=CONFIDENCE)
+        return delong_of_mean(truth, one, two, patients, confidence=CONFIDENCE)
     known = np.flatnonzero((truth[:, 0] == 0) | (truth[:, 0] == 1))
-    patients = None if patients is None else [patients[row] for row in known]
-    one, two = (score[known, 0] for score in scores)
-    return delong(truth[known, 0], one, two, patients, confidence=CONFIDENCE)
+    of_known = None if patients is None else [patients[row] for row in known]
+    return delong(truth[known, 0], one[known, 0], two[known, 0], of_known, confidence=CONFIDENCE)
 
 
 def correct(tests: list[dict[str, Any]]) -> None:

@@ -25,6 +25,7 @@ OWN = (
     "weight_decay",
     "schedule",
     "clip",
+    "kept_views",
     "label_smoothing",
     "class_weights",
     "patience",
