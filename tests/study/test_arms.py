@@ -95,6 +95,7 @@ def test_arms_that_cannot_be_trained_are_refused_before_anything_is(text, error,
 def test_weights_that_end_earlier_than_the_network_are_refused(data):
     file = data / "weights" / "resnet18_to_layer3_imagenet.safetensors"
     check_arms(read("head,full,vanilla", str(file)), RECIPE)
+    check_arms(read("linear:layer2,vanilla", str(file)), Recipe())  # the strategy cuts
     with pytest.raises(WeightsError, match="In arm 'head'"):
         check_arms(read("vanilla,head", str(file)), Recipe())
     with pytest.raises(WeightsError, match="In arm 'head'"):

@@ -11,7 +11,7 @@ from medgraft.nets import create
 from medgraft.registry import unknown_name
 from medgraft.spec import build, parse
 from medgraft.train.recipe import Recipe, check_recipe
-from medgraft.train.setup import check_choices
+from medgraft.train.setup import check_choices, last_stage
 from medgraft.train.strategies import find_strategy, strategies
 
 # What says how a network is tuned. The rest is what makes arms comparable: one network, the same
@@ -142,17 +142,22 @@ def check_arms(arms: list[Arm], shared: Recipe) -> None:
     Raises:
         ArgumentError, UnknownNameError, WeightsError: With the arm it is about.
     """
-    fitting: set[tuple[str, str]] = set()
+    fitting: set[tuple[str, str | None, str]] = set()
     for arm in arms:
         recipe = arm.recipe(shared, shared.seed)
         try:
             check_choices(recipe)
-            head = find_strategy(arm.strategy, weights=arm.weights).head
-            if arm.weights != "none" and (arm.weights, head) not in fitting:
+            asked = (
+                arm.weights,
+                last_stage(recipe),
+                find_strategy(arm.strategy, weights=arm.weights).head,
+            )
+            if arm.weights != "none" and asked not in fitting:
+                weights, after, head = asked
                 create(
-                    recipe.backbone, weights=arm.weights, after=recipe.after, head=head,
+                    recipe.backbone, weights=weights, after=after, head=head,
                     in_channels=recipe.channels or 1, classes=2,
                 )  # fmt: skip
-                fitting.add((arm.weights, head))
+                fitting.add(asked)
         except (ArgumentError, UnknownNameError, WeightsError) as error:
             raise type(error)(f"{error} In arm {arm.name!r}.") from error
