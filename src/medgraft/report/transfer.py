@@ -126,18 +126,28 @@ def answer(found: dict[str, Any]) -> tuple[str, str]:
     name, tested = found["reference"], _tested(found)
     if not tested:
         return f"No arm can be compared with {name}.", ""
-    up = [one for one in tested if one["delong"]["significant"] and _gain(one) > 0]
-    down = [one for one in tested if one["delong"]["significant"] and _gain(one) < 0]
-    parts = [f"{_share(up, tested)} a significantly higher AUROC than {name}"]
-    if down:
-        parts.append(f"{_share(down, tested)} a significantly lower one")
     best = max(tested, key=_gain)
     bounds, price = _bounds(best["metrics"]["auroc"], found), _price(best, found)
     which = "The difference" if len(tested) == 1 else "The highest difference"
-    return (
-        f"{' and '.join(parts)}.",
-        f"{which} is that of {best['arm']}: {signed(_gain(best))}{bounds}{price}.",
-    )
+    said = f"{which} is that of {best['arm']}: {signed(_gain(best))}{bounds}{price}."
+    return f"{_shares(tested, name)}.", said
+
+
+def _shares(tested: Sequence[dict[str, Any]], reference: str) -> str:
+    """How many arms are significantly better, and how many worse."""
+    sure = [one for one in tested if one["delong"]["significant"]]
+    up = sum(_gain(one) > 0 for one in sure)
+    down = len(sure) - up
+    if len(tested) == 1:
+        word = "higher" if up or not down else "lower"
+        has = "has" if sure else "does not have"
+        return f"{tested[0]['arm']} {has} a significantly {word} AUROC than {reference}"
+    said = f"{_of(up, tested)} a significantly higher AUROC than {reference}"
+    return f"{said}, {down} a significantly lower one" if down else said
+
+
+def _of(some: int, tested: Sequence[Any]) -> str:
+    return f"{some or 'None'} of {len(tested)} arms {'has' if some < 2 else 'have'}"
 
 
 def _tested(found: dict[str, Any]) -> list[dict[str, Any]]:
@@ -146,12 +156,6 @@ def _tested(found: dict[str, Any]) -> list[dict[str, Any]]:
 
 def _gain(one: dict[str, Any]) -> float:
     return float(one["delong"]["difference"])
-
-
-def _share(some: Sequence[Any], all_: Sequence[Any]) -> str:
-    if len(all_) == 1:
-        return f"{all_[0]['arm']} has" if some else f"{all_[0]['arm']} does not have"
-    return f"{len(some) or 'None'} of {len(all_)} arms {'has' if len(some) < 2 else 'have'}"
 
 
 def _bounds(entry: dict[str, Any], found: dict[str, Any]) -> str:
