@@ -98,7 +98,7 @@ def _show(found: dict[str, Any]) -> None:
     width = max(len(arm["arm"]) for arm in found["arms"])
     patients = f" of {found['n_patients']} patients" if found["n_patients"] else ""
     print(
-        f"\n{found['n_images']} images{patients}; seeds {', '.join(map(str, found['seeds']))};"
+        f"\n{found['n_images']} images{patients}; means over seeds {', '.join(map(str, found['seeds']))};"
         f" {found['confidence']:.0%} intervals from {found['replicates']} replicates by"
         f" {found['unit']}\n"
     )
