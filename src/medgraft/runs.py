@@ -64,6 +64,11 @@ class RunFolder:
         return self.path / "weights.json"
 
     @property
+    def members(self) -> Path:
+        """Weights of the other networks of an ensemble, from 2.safetensors on."""
+        return self.path / "members"
+
+    @property
     def history(self) -> Path:
         """A row per epoch: step, losses, rates, images per second, validation scores."""
         return self.path / "history.csv"

@@ -93,7 +93,8 @@ def symmetries(shape: Shape) -> tuple[tuple[tuple[int, ...], tuple[int, ...]], .
 
 
 @lru_cache
-def _symmetry_matrices(shape: Shape) -> Array:
+def symmetry_matrices(shape: Shape) -> Array:
+    """The matrix of each entry of `symmetries(shape)`, shape (symmetries, D + 1, D + 1)."""
     dims = len(shape)
     every = identity(len(symmetries(shape)), dims)
     for matrix, (order, signs) in zip(every, symmetries(shape), strict=True):
@@ -105,7 +106,7 @@ def _symmetry_matrices(shape: Shape) -> Array:
 
 def symmetry_of(matrix: Array, shape: Shape) -> npt.NDArray[np.int64]:
     """Which entry of `symmetries(shape)` each matrix is, or -1, shape (B,)."""
-    known = _symmetry_matrices(shape)
+    known = symmetry_matrices(shape)
     near = np.abs(matrix[:, None] - known[None]).max(axis=(2, 3)) < 1e-9  # (B, symmetries)
     return np.where(near.any(axis=1), near.argmax(axis=1), -1)
 

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import tyro
 
 if TYPE_CHECKING:
+    import polars as pl
+
     from medgraft.evaluate.table import Predictions
     from medgraft.runs import RunFolder
 
@@ -23,10 +25,12 @@ class Evaluate:
     TARGET is a run folder, or a table (csv, tsv, parquet) of predictions of any tool. A run is
     judged at thresholds chosen on its validation rows. A table needs --label, --probability
     and --out; one label column with several probability columns is a choice between classes,
-    equal numbers of both are independent labels.
+    equal numbers of both are independent labels. With --tta a run first looks at its images again,
+    in several views, and chooses its thresholds anew.
 
     Examples:
         medgraft evaluate runs/kermany --split test
+        medgraft evaluate runs/kermany --tta corners --out judged/kermany-corners
         medgraft evaluate table.csv --label y --probability p --patient patient_id --out judged
         medgraft evaluate table.csv --label diagnosis --probability p_A,p_B,p_C --out judged
     """
@@ -47,6 +51,8 @@ class Evaluate:
     """Which rows of a run to judge."""
     threshold: str | None = None
     """A number, youden, sensitivity:0.9 or specificity:0.9; a run's own rule, or 0.5, if not given."""
+    tta: str | None = None
+    """Views to average each answer of a run over, such as corners, or none; needs --out."""
     replicates: int = 1000
     """Bootstrap replicates."""
     seed: int = 0
@@ -71,6 +77,8 @@ class Evaluate:
         from medgraft.files import new_folder
         from medgraft.runs import RunFolder
 
+        if self.tta is not None:
+            raise ArgumentError(f"--tta is for runs, but '{self.target}' is a table. Leave it out.")
         frame = read_frame(self.target)
         label = _columns(self.label, frame.columns)
         probability = _columns(self.probability, frame.columns)
@@ -123,24 +131,28 @@ class Evaluate:
         _tell(found, folder.path)
 
     def _judge_run(self) -> None:
-        from medgraft.files import new_folder, write_json
+        from medgraft.files import check_free, new_folder, replacing, write_json
         from medgraft.runs import RunFolder
 
         self._refuse_table_flags()
+        if self.out is not None:
+            check_free(self.out)
         run = RunFolder.existing(self.target)
         recorded = _recorded(run)
         rule = self.threshold or _recorded_rule(recorded)
-        judged, chosen_on = self._parts(run, recorded, rule)
+        table = self._table(run)
+        judged, chosen_on = self._parts(table, run, recorded, rule)
         folder = run.path if self.out is None else new_folder(self.out)
         thresholds, notes = _choose(chosen_on, rule)
+        if self.tta is not None:
+            notes = [f"Every answer was computed again, with --tta {self.tta}.", *notes]
         found = self._evaluate(
             judged, thresholds, rule, "val" if _is_chosen(rule) else None, self.split, notes
         )
         write_json(folder / run.evaluation.name, found)
         if self.out is not None:
-            import shutil
-
-            shutil.copyfile(run.predictions, folder / run.predictions.name)
+            with replacing(folder / run.predictions.name) as temporary:
+                table.write_parquet(temporary)
         _tell(found, folder)
 
     def _refuse_table_flags(self) -> None:
@@ -152,17 +164,32 @@ class Evaluate:
                     f"--{flag} is for tables, but '{self.target}' is a folder: a run knows its own columns."
                 )
 
+    def _table(self, run: RunFolder) -> pl.DataFrame:
+        """The predictions that the run saved, or those it makes now."""
+        from medgraft.errors import ArgumentError
+        from medgraft.evaluate.table import read_frame
+
+        if self.tta is None:
+            return read_frame(run.predictions)
+        if self.out is None:
+            raise ArgumentError(
+                "--tta makes other predictions than those that the run keeps, and needs --out:"
+                " a new folder for them and what they are worth."
+            )
+        from medgraft.train.again import predict_again
+
+        return predict_again(run, tta=self.tta)
+
     def _parts(
-        self, run: RunFolder, recorded: dict[str, Any], rule: str
+        self, frame: pl.DataFrame, run: RunFolder, recorded: dict[str, Any], rule: str
     ) -> tuple[Predictions, Predictions]:
         """The rows to judge, and the rows to choose the threshold on."""
         import polars as pl
 
         from medgraft.errors import TableError
-        from medgraft.evaluate.table import of_run, read_frame
+        from medgraft.evaluate.table import of_run
 
         positive = self.positive or recorded.get("positive")
-        frame = read_frame(run.predictions)
         needed = [self.split]
         if recorded.get("unit") == "image":  # the run did not know its patients
             frame = frame.drop("patient_id", strict=False)

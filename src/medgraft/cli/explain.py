@@ -83,6 +83,8 @@ class Explain:
 def _tell(found: Explained) -> None:
     cells = " x ".join(map(str, found.cells))
     print(f"heat of the stage {found.stage}, {cells} cells, of {len(found.items)} images:")
+    if found.networks > 1:
+        print(f"{found.networks} networks answered together; the heat is that of the best of them")
     for item in found.items:
         truth = f", is {item['actual']} (loss {item['loss']:.2f})" if "actual" in item else ""
         print(f"{item['heat']}  {item['path']}: called {item['predicted']}{truth}")

@@ -32,6 +32,8 @@ class Predict:
     """Table to write; .csv or .parquet."""
     force: bool = False
     """Write over an existing table."""
+    tta: str | None = None
+    """Views to average each answer over, such as corners; none for none, the run's own if not given."""
     device: str = "auto"
     """Where to compute."""
 
@@ -49,7 +51,10 @@ class Predict:
         if not self.files:
             raise ArgumentError("predict needs at least one file after the run folder.")
         found = predict_files(
-            RunFolder.existing(self.run_folder), list(self.files), device=self.device
+            RunFolder.existing(self.run_folder),
+            list(self.files),
+            device=self.device,
+            tta=self.tta,
         )
         if not len(found.table):
             first = found.rejects.row(0, named=True)

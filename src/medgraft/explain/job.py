@@ -24,8 +24,8 @@ from medgraft.index import Index
 from medgraft.pool import Reply
 from medgraft.registry import unknown_name
 from medgraft.runs import RunFolder
-from medgraft.train.predict import Arrays, load_predictor, prepared, said
-from medgraft.train.supervised import Predictor
+from medgraft.train.ensemble import Ensemble
+from medgraft.train.predict import Arrays, load_ensemble, prepared, said
 
 BATCH = 8  # images whose gradients are held at a time
 METHOD = "grad_cam"
@@ -42,6 +42,7 @@ class Explained:
         cells: Spatial shape of those maps; empty if no image could be read.
         items: One per picture, as explain.json holds them.
         rejects: What could not be read: path, reason, remedy.
+        networks: How many answered; the heat is that of the best of them.
     """
 
     folder: Path
@@ -49,6 +50,7 @@ class Explained:
     cells: tuple[int, ...]
     items: list[dict[str, Any]]
     rejects: list[dict[str, str]]
+    networks: int = 1
 
 
 @dataclass(frozen=True)
@@ -91,7 +93,7 @@ def explain_losses(
     """
     if most < 1:
         raise ArgumentError(f"--most must be at least 1, got {most}.")
-    predictor, record = load_predictor(run, device)
+    ensemble, record = load_ensemble(run, device)
     _check_label(label, record)
     table = read_frame(run.predictions).filter(pl.col("split") == split)
     names = record["labels"]
@@ -102,7 +104,7 @@ def explain_losses(
         _Question(index.file(row["path"]), answer.label, _facts(answer, row, record))
         for answer, row in zip(answers, rows, strict=True)
     ]
-    return _draw(predictor, record, questions, folder, stage, {"split": split})
+    return _draw(ensemble, record, questions, folder, stage, {"split": split})
 
 
 def explain_files(
@@ -130,11 +132,11 @@ def explain_files(
         ArgumentError: If the maps of `stage` are too coarse.
         UnknownNameError: If there is no such stage or label.
     """
-    predictor, record = load_predictor(run, device)
+    ensemble, record = load_ensemble(run, device)
     _check_label(label, record)
     asked = None if label is None else record["labels"].index(label)
     questions = [_Question(str(file), asked, {"path": str(file)}) for file in files]
-    return _draw(predictor, record, questions, folder, stage, {"split": None})
+    return _draw(ensemble, record, questions, folder, stage, {"split": None})
 
 
 def _check_label(label: str | None, record: dict[str, Any]) -> None:
@@ -167,7 +169,7 @@ def _words(name: str, *, present: bool) -> str:
 
 
 def _draw(
-    predictor: Predictor,
+    ensemble: Ensemble,
     record: dict[str, Any],
     questions: list[_Question],
     folder: Path,
@@ -175,10 +177,10 @@ def _draw(
     about: dict[str, Any],
 ) -> Explained:
     if stage is not None:
-        predictor.network.backbone.position(stage)  # a name is checked before files are read
+        ensemble.best.network.backbone.position(stage)  # a name is checked before files are read
     items: dict[int, dict[str, Any]] = {}
     rejects: dict[int, dict[str, str]] = {}
-    drawer = _Drawer(predictor, record, questions, folder, stage)
+    drawer = _Drawer(ensemble, record, questions, folder, stage)
     pending: list[Reply] = []
     with prepared([one.path for one in questions], record, what="explain") as replies:
         for reply, why in replies:
@@ -200,10 +202,11 @@ def _draw(
         )
     shown = [items[place] for place in sorted(items)]
     missing = [rejects[place] for place in sorted(rejects)]
-    cells = {"method": METHOD, "stage": drawer.stage, "cells": drawer.cells}
-    write_json(folder / "explain.json", {**cells, **about, "items": shown, "rejects": missing})
+    networks = len(ensemble.predictors)
+    about |= {"method": METHOD, "stage": drawer.stage, "cells": drawer.cells, "networks": networks}
+    write_json(folder / "explain.json", {**about, "items": shown, "rejects": missing})
     _forget(folder, {item[key] for item in shown for key in ("file", "heat")})
-    return Explained(folder, str(drawer.stage), drawer.cells, shown, missing)
+    return Explained(folder, str(drawer.stage), drawer.cells, shown, missing, networks)
 
 
 def _forget(folder: Path, kept: set[str]) -> None:
@@ -217,7 +220,7 @@ def _forget(folder: Path, kept: set[str]) -> None:
 class _Drawer:
     """Draws images a batch at a time; the stage is chosen when the first have come."""
 
-    predictor: Predictor
+    ensemble: Ensemble
     record: dict[str, Any]
     questions: list[_Question]
     folder: Path
@@ -228,10 +231,10 @@ class _Drawer:
         """Write the pictures of prepared images; what explain.json says of each, by place."""
         arrays = np.stack([one.array for one in replies if one.array is not None])
         scale = self.record["scale"]
-        predictor = self.predictor
-        images = predictor.normalise(predictor.placement.images(arrays, scale))
+        best = self.ensemble.best
+        images = best.normalise(best.placement.images(arrays, scale))
         stored = Arrays(arrays, scale)
-        probability = predictor.probabilities(predictor.predict(stored, np.arange(len(arrays))))
+        probability = self.ensemble.probabilities(stored, np.arange(len(arrays)))
         labels = [self._label(one, row) for one, row in zip(replies, probability, strict=True)]
         heat = self._heat(images, labels)
         found = {}
@@ -269,7 +272,7 @@ class _Drawer:
         return int(probability.argmax())
 
     def _heat(self, images: Tensor, labels: list[int]) -> np.ndarray:
-        network = self.predictor.network
+        network = self.ensemble.best.network
         if not self.cells:
             self.stage = choose_stage(network, images, self.stage)
         classes = torch.tensor(labels, device=images.device)

@@ -164,6 +164,7 @@ class Explanation(Part):
     stage: str
     cells: list[int] = Field(min_length=1)
     split: str
+    networks: int = 1
     items: list[Heated] = []
 
 

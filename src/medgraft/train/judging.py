@@ -11,13 +11,13 @@ from medgraft.evaluate import choose_thresholds, evaluate
 from medgraft.evaluate.threshold import parse_rule
 from medgraft.index.target import Target
 from medgraft.train.data import Data
+from medgraft.train.ensemble import Ensemble
 from medgraft.train.recipe import Recipe
-from medgraft.train.supervised import Predictor
 
 MIDDLE = 0.5
 
 
-def predictions(predictor: Predictor, data: Data) -> pl.DataFrame:
+def predictions(ensemble: Ensemble, data: Data) -> pl.DataFrame:
     """Truth and probability of each image that has a part in the split.
 
     Returns:
@@ -27,7 +27,7 @@ def predictions(predictor: Predictor, data: Data) -> pl.DataFrame:
     used = data.index.frame["split"].is_not_null().to_numpy()
     frame = data.index.frame.filter(pl.Series(used))
     truth = data.target.matrix(frame)
-    probability = predictor.probabilities(predictor.predict(data.store, data.stored[used]))
+    probability = ensemble.probabilities(data.store, data.stored[used])
     names = data.target.names
     return frame.select("image_id", "path", "patient_id", "split").with_columns(
         *(

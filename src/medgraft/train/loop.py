@@ -1,7 +1,7 @@
 """The training loop: the only one.
 
-For every batch and every part: loss, backward, clip, step. After every epoch: validate, keep
-the best, write down what happened. Nothing here knows what is being learnt.
+For every batch and every part: loss, backward, clip, step. After every epoch, or after so many
+examples: validate, keep the best, write down what happened. Nothing here knows what is being learnt.
 """
 
 from __future__ import annotations
@@ -9,20 +9,21 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
-from medgraft.errors import DivergedError
+from medgraft.errors import ArgumentError, DivergedError
 from medgraft.progress import Bar, bar
 from medgraft.seeds import derive
 from medgraft.spec import build
 from medgraft.train import checkpoint
 from medgraft.train.batches import Batch, Batches
 from medgraft.train.checkpoint import Checkpoint
+from medgraft.train.kept import Kept, Member
 from medgraft.train.objective import Objective, Part
 from medgraft.train.optimisers import make_optimiser, restore_state, set_point, state_tensors
 from medgraft.train.processes import Processes
@@ -39,10 +40,11 @@ class Progress:
 
     Attributes:
         step: Batches done, over the whole run.
-        sums: Running sums of the losses of this epoch.
-        seconds: Time spent in this epoch so far.
-        history: A row per finished epoch.
+        sums: Running sums of the losses since the last validation.
+        seconds: Time spent in training since then.
+        history: A row per validation.
         best: Best validation score so far and its epoch.
+        kept: The weights kept besides, without their tensors, as `Kept.listed` has them.
     """
 
     step: int = 0
@@ -50,6 +52,7 @@ class Progress:
     seconds: float = 0.0
     history: list[Row] = field(default_factory=list)
     best: Row = field(default_factory=dict)
+    kept: list[Row] = field(default_factory=list)
 
 
 @dataclass(frozen=True)
@@ -78,7 +81,7 @@ class Loop:
         folder: Where checkpoints go; None keeps none.
         processes: This process among the others.
         autocast: Whether forward passes run in bfloat16.
-        on_epoch: Called with the history after every epoch.
+        on_epoch: Called with the history after every validation.
     """
 
     objective: Objective
@@ -97,6 +100,8 @@ class Loop:
         self.best: dict[str, Tensor] = {}
         self._schedule = build(schedules, self.recipe.schedule)
         self._total = self.recipe.epochs * self.batches.per_epoch
+        self._every = validation_steps(self.recipe) or self.batches.per_epoch
+        self.kept = Kept(self.recipe.keep_best)
         self._saved = time.monotonic()
         self._stop = Stop()
         self._before = Progress()
@@ -107,7 +112,7 @@ class Loop:
             self._before = before.progress
             history = list(before.progress.history)
             self.progress = Progress(history=history, best=dict(before.progress.best))
-            self.best = before.best
+            self.best, self.kept.members = before.best, list(before.kept.members)
 
     def run(self) -> Progress:
         """Train to the end, or until patience is lost; then take the best weights.
@@ -141,16 +146,21 @@ class Loop:
         number, start = divmod(self.progress.step, self.batches.per_epoch)
         began = time.monotonic() - self.progress.seconds
         self.train_mode()
-        rates: Row = {}
         for batch in self.batches.epoch(number, start=start):
             point = self._schedule(batch.step, self._total)
             rates = self.take(batch, point).rates
             self.progress.seconds = time.monotonic() - began
             self._show(shown, rates)
-            if self.progress.step % self.batches.per_epoch:
-                self._pause()
-        self._end_epoch(rates)
-        self._pause()
+            if self._is_validation():
+                self._validate(rates)
+                self.train_mode()
+                began = time.monotonic()
+            self._pause()
+            if self._ended():
+                return
+
+    def _is_validation(self) -> bool:
+        return self.progress.step % self._every == 0 or self.progress.step == self._total
 
     def train_mode(self) -> None:
         """Put every part in training mode; a network leaves its frozen stages in evaluation."""
@@ -222,7 +232,7 @@ class Loop:
         optimiser.zero_grad(set_to_none=True)
 
     def _show(self, shown: Bar, rates: Row) -> None:
-        done = (self.progress.step - 1) % self.batches.per_epoch + 1
+        done = self.progress.step - self._validated()
         speed = done * self.batches.size / max(self.progress.seconds, 1e-9)
         loss = sum(v for k, v in self.progress.sums.items() if k.startswith("loss")) / done
         shown.set_postfix_str(
@@ -230,35 +240,60 @@ class Loop:
         )
         shown.update(1)
 
-    def _end_epoch(self, rates: Row) -> None:
+    def _validate(self, rates: Row) -> None:
         for part in self.objective.parts.values():
             self.processes.copy_from_first(part.module, buffers_only=True)
             part.module.eval()
         scores = self.objective.validate()
-        done, seconds = self.batches.per_epoch, self.progress.seconds
-        history = self.progress.history
-        row: Row = {"step": self._steps_before() + self.progress.step, "epoch": len(history) + 1}
+        done, seconds = self.progress.step - self._validated(), self.progress.seconds
+        row: Row = {"step": self._last("step") + self.progress.step, "epoch": self._epochs()}
         row |= {key: value / done for key, value in self.progress.sums.items()}
         row |= {key: value for key, value in scores.items() if key != "score"}
         row["rate"] = max(rates.values(), default=0.0)
         if len(set(rates.values())) > 1:
             row |= {f"rate_{name}": value for name, value in rates.items()}
-        row["images_per_second"] = len(self.batches.rows) / max(seconds, 1e-9)
+        share = done / self.batches.per_epoch
+        row["images_per_second"] = share * len(self.batches.rows) / max(seconds, 1e-9)
         row["seconds"] = seconds
-        history.append(row)
+        self.progress.history.append(row)
         self._keep_best(scores.get("score"))
         self.progress.sums, self.progress.seconds = {}, 0.0
         if self.processes.first:
-            self.on_epoch(history)
+            self.on_epoch(self.progress.history)
 
-    def _steps_before(self) -> float:
-        return self._before.history[-1]["step"] if self._before.history else 0
+    def _last(self, key: str) -> float:
+        """What the last row of the phases before says; zero if there are none."""
+        return self._before.history[-1][key] if self._before.history else 0
+
+    def _validated(self) -> int:
+        """The step of this phase at which it was last validated."""
+        history = self.progress.history
+        if len(history) == len(self._before.history):
+            return 0
+        return int(history[-1]["step"] - self._last("step"))
+
+    def _epochs(self) -> float:
+        """Epochs that have passed over all phases: a whole number unless validated within them."""
+        whole, more = divmod(self.progress.step, self.batches.per_epoch)
+        epochs = self._last("epoch") + whole
+        if self.recipe.validate_every is None:
+            return epochs
+        return round(epochs + more / self.batches.per_epoch, 6)
 
     def _keep_best(self, score: float | None) -> None:
-        if score is None or not score > self.progress.best.get("score", -math.inf):
-            return  # a score that is not a number is never the best
-        self.progress.best = {"score": score, "epoch": len(self.progress.history)}
-        self.best = {name: tensor.detach().clone() for name, tensor in self._weights().items()}
+        if score is None:
+            return
+        history = self.progress.history
+        epoch = history[-1]["epoch"]
+        if self.kept.most > 1:
+            self.kept.offer(score, self._weights(), row=len(history), epoch=epoch)
+        if score > self.progress.best.get("score", -math.inf):  # never if it is not a number
+            self.progress.best = {"score": score, "epoch": epoch}
+            self.best = {name: tensor.detach().clone() for name, tensor in self._weights().items()}
+
+    def members(self, part: str) -> list[Member]:
+        """The best weights of a part, best first; none if the recipe keeps a single one."""
+        return [replace(m, weights=_under(m.weights, f"{part}/")) for m in self.kept.members]
 
     def _take_best(self) -> None:
         for name, part in self.objective.parts.items():
@@ -273,10 +308,10 @@ class Loop:
         if self.progress.step == self._total:
             return True
         patience, best = self.recipe.patience, self.progress.best
-        if patience is None or not best or self.progress.step % self.batches.per_epoch:
+        fresh = self.progress.step == self._validated() > 0
+        if patience is None or not best or not fresh or self._is_gathering():
             return False
-        began = len(self._before.history)
-        return len(self.progress.history) - max(best["epoch"], began) >= patience
+        return self._epochs() - max(best["epoch"], self._last("epoch")) >= patience
 
     # --- stopping and going on ---------------------------------------------------------
 
@@ -289,7 +324,7 @@ class Loop:
 
     def _pause(self) -> None:
         """Save if it is time, and stop if asked to: between steps, where all is of a piece."""
-        if self.progress.step % self.batches.per_epoch % self.recipe.accumulate:
+        if self._is_gathering():
             return  # gradients are on the way, and they are not saved
         device = self.batches.placement.device
         stop = self.processes.sum(float(self._stop.asked), device) > 0
@@ -298,6 +333,9 @@ class Loop:
             self._save()
         if stop:
             raise KeyboardInterrupt
+
+    def _is_gathering(self) -> bool:
+        return self.progress.step % self.batches.per_epoch % self.recipe.accumulate > 0
 
     def _save(self) -> None:
         if self.folder is None or not self.processes.first:
@@ -308,22 +346,48 @@ class Loop:
             for key, tensor in state_tensors(self.optimisers[name], part).items():
                 tensors[f"optimiser/{name}/{key}"] = tensor
         progress = self.progress
+        progress.kept = self.kept.listed()
+        self.kept.write(self.folder)
         checkpoint.save(self.folder, Checkpoint(tensors, vars(progress)), step=progress.step)
+        self.kept.prune(self.folder)
         self._saved = time.monotonic()
 
     def resume(self) -> bool:
         """Go back to the last checkpoint; False if there is none."""
         found = None if self.folder is None else checkpoint.load(self.folder)
-        if found is None:
+        if self.folder is None or found is None:
             return False
         self.progress = Progress(**found.state)
         tensors = found.tensors
         self.best = _under(tensors, "best/")
+        self.kept.restore(self.folder, self.progress.kept)
         for name, part in self.objective.parts.items():
             part.module.load_state_dict(_under(tensors, f"weights/{name}/"))
             state = _under(tensors, f"optimiser/{name}/")
             restore_state(self.optimisers[name], part, state)
         return True
+
+
+def validation_steps(recipe: Recipe) -> int | None:
+    """Steps between validations, from examples; None for once an epoch.
+
+    Examples:
+        >>> validation_steps(Recipe(validate_every=8192, batch_size=16))
+        512
+
+    Raises:
+        ArgumentError: If the examples are not a whole number of batches.
+    """
+    if recipe.validate_every is None:
+        return None
+    steps, left = divmod(recipe.validate_every, recipe.batch_size)
+    if left or not steps:
+        near = max(1, round(recipe.validate_every / recipe.batch_size)) * recipe.batch_size
+        raise ArgumentError(
+            "validate_every counts examples and must be a multiple of the batch size"
+            f" {recipe.batch_size}, got {recipe.validate_every}. Pass --validate-every {near}."
+        )
+    return steps
 
 
 def _learning(part: Part) -> list[nn.Parameter]:

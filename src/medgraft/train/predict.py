@@ -11,14 +11,17 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from medgraft.errors import TableError
+from medgraft.errors import TableError, WeightsError
 from medgraft.files import read_json
 from medgraft.nets import create
+from medgraft.nets.weights import open_weights
 from medgraft.pool import Reply, spread
 from medgraft.runs import RunFolder
 from medgraft.train.batches import Placement
+from medgraft.train.ensemble import Ensemble, with_weights
 from medgraft.train.hardware import find_device
 from medgraft.train.supervised import Normalisation, Predictor
+from medgraft.train.views import find_views
 
 BATCH = 64
 FEW = 16  # files for which starting other processes does not pay
@@ -50,7 +53,7 @@ class Arrays:
 
 
 def load_predictor(run: RunFolder, device: str = "auto") -> tuple[Predictor, dict[str, Any]]:
-    """The network of a finished run and what weights.json says of it.
+    """The network of a finished run (of an ensemble the best) and what weights.json says of it.
 
     Raises:
         TableError: If the run is not finished.
@@ -78,13 +81,56 @@ def load_predictor(run: RunFolder, device: str = "auto") -> tuple[Predictor, dic
     return predictor, record
 
 
-def predict_files(run: RunFolder, files: list[Path], *, device: str = "auto") -> Predicted:
+def load_ensemble(
+    run: RunFolder, device: str = "auto", *, tta: str | None = None
+) -> tuple[Ensemble, dict[str, Any]]:
+    """All that answers in a finished run, and what weights.json says of it.
+
+    Args:
+        run: A finished run.
+        device: Where to compute.
+        tta: Views to answer over, "none" for the image as it is; None takes those of the run.
+
+    Raises:
+        TableError: If the run is not finished.
+        WeightsError: If its weights are damaged.
+        UnknownNameError, ArgumentError: If the views are wrong, or the images are volumes.
+    """
+    best, record = load_predictor(run, device)
+    views = find_views(tta or record.get("tta"), dims=best.network.backbone.dims)
+    members = [_member(run, one, best) for one in record.get("members", [])]
+    return Ensemble((best, *members), views), record
+
+
+def _member(run: RunFolder, written: dict[str, Any], best: Predictor) -> Predictor:
+    path = run.path / written["file"]
+    found = open_weights(str(path), backbone=best.network.backbone.name)
+    if found.hash != written["hash"]:
+        raise WeightsError(
+            f"'{path}' must be the weights that the weights.json of its run speaks of, but its"
+            f" SHA-256 is {found.hash}, not {written['hash']}. Copy the run folder again."
+        )
+    return with_weights(best, found.tensors)
+
+
+def predict_files(
+    run: RunFolder, files: list[Path], *, device: str = "auto", tta: str | None = None
+) -> Predicted:
     """Read, prepare and predict files; what cannot be read is a reject, not an error.
 
     Computed in float32, so that a prediction does not depend on the machine's choice of precision.
     Values are rounded to the bits of the store, as they were for training.
+
+    Args:
+        run: A finished run.
+        files: Images; a folder stands for a DICOM series.
+        device: Where to compute.
+        tta: As for `load_ensemble`.
+
+    Raises:
+        TableError, WeightsError, UnknownNameError, ArgumentError: As `load_ensemble`.
     """
-    predictor, record = load_predictor(run, device)
+    ensemble, record = load_ensemble(run, device, tta=tta)
     paths = [str(file) for file in files]
     answers: dict[int, dict[str, Any]] = {}
     rejects: dict[int, tuple[str, str]] = {}
@@ -96,9 +142,9 @@ def predict_files(run: RunFolder, files: list[Path], *, device: str = "auto") ->
                 continue
             pending.append(reply)
             if len(pending) == BATCH:
-                answers |= _predict(pending, predictor, record)
+                answers |= _predict(pending, ensemble, record)
                 pending = []
-    answers |= _predict(pending, predictor, record)
+    answers |= _predict(pending, ensemble, record)
     schema = {"path": pl.String, **{f"p_{n}": pl.Float64 for n in record["labels"]}}
     return Predicted(
         pl.DataFrame(
@@ -154,20 +200,20 @@ def _reject(reply: Reply, shape: tuple[int, ...]) -> tuple[str, str] | None:
 
 
 def _predict(
-    pending: list[Reply], predictor: Predictor, record: dict[str, Any]
+    pending: list[Reply], ensemble: Ensemble, record: dict[str, Any]
 ) -> dict[int, dict[str, Any]]:
     if not pending:
         return {}
     images = Arrays(
         np.stack([one.array for one in pending if one.array is not None]), record["scale"]
     )
-    logits = predictor.predict(images, np.arange(len(pending)))
+    probability = ensemble.probabilities(images, np.arange(len(pending)))
     return {
         one.place: {
             **{f"p_{name}": float(p) for name, p in zip(record["labels"], row, strict=True)},
             "predicted": said(row, record),
         }
-        for one, row in zip(pending, predictor.probabilities(logits), strict=True)
+        for one, row in zip(pending, probability, strict=True)
     }
 
 

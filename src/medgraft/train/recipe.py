@@ -73,6 +73,20 @@ class Recipe(BaseModel):
     patience: int | None = Field(
         None, ge=1, description="Stop after so many epochs without a better validation score."
     )
+    validate_every: int | None = Field(
+        None, ge=1, description="Examples between validations; once an epoch if null."
+    )
+    keep_best: int = Field(
+        1, ge=1, description="Answer with so many of the best weights of validation, not with one."
+    )
+    combine: Literal["ensemble", "average"] = Field(
+        "ensemble",
+        description="What is averaged over the kept weights: probabilities, or the weights ('average').",
+    )
+    tta: str | None = Field(
+        None,
+        description="Views to average each answer over: corners, dihedral; see `medgraft list views`.",
+    )
 
     labels_per_class: int | None = Field(
         None, ge=1, description="Use only so many training images of each class."

@@ -7,7 +7,7 @@ import torch
 
 from medgraft.augment import Augmenter, expand
 from medgraft.augment.transforms import augmentations
-from medgraft.errors import TrainingError
+from medgraft.errors import ArgumentError, TrainingError
 from medgraft.nets import Backbone, Created, create, outline
 from medgraft.nets.backbones import find
 from medgraft.nets.weights import open_weights
@@ -16,11 +16,13 @@ from medgraft.spec import build
 from medgraft.train.batches import Batches
 from medgraft.train.data import Data, class_weights, statistics
 from medgraft.train.hardware import Compute
+from medgraft.train.loop import validation_steps
 from medgraft.train.processes import Processes
 from medgraft.train.recipe import Recipe
 from medgraft.train.schedules import schedules
 from medgraft.train.strategies import Body, Phase, find_strategy
 from medgraft.train.supervised import Normalisation, Predictor, Supervised
+from medgraft.train.views import canonical_views, find_views
 
 
 def check_choices(recipe: Recipe) -> None:
@@ -29,7 +31,14 @@ def check_choices(recipe: Recipe) -> None:
     Raises:
         UnknownNameError, ArgumentError: If a name or option of the recipe is wrong.
     """
-    plan(recipe, outline(recipe.backbone, after=recipe.after))
+    body = outline(recipe.backbone, after=recipe.after)
+    plan(recipe, body)
+    find_views(recipe.tta, dims=body.dims)
+    validation_steps(recipe)
+    if recipe.combine == "average" and recipe.keep_best == 1:
+        raise ArgumentError(
+            "combine 'average' needs keep_best of 2 or more, got 1. Pass --keep-best 5, say."
+        )
     if recipe.weights != "none":
         open_weights(recipe.weights, backbone=recipe.backbone)
     build(schedules, recipe.schedule)
@@ -64,6 +73,7 @@ def resolve(recipe: Recipe, data: Data, compute: Compute) -> Recipe:
         "channels": data.store.shape[0],
         "steps": tuple(canonical(pipeline(data.steps))),
         "augment": tuple(augmenter.specs),
+        "tta": canonical_views(recipe.tta),
         "precision": compute.precision,
         "memory_format": compute.memory_format,
         "threads": torch.get_num_threads(),

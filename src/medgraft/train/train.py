@@ -21,11 +21,15 @@ from medgraft.prepare.store import default_cache
 from medgraft.runs import RunFolder
 from medgraft.seeds import derive
 from medgraft.train import checkpoint
+from medgraft.train.averaging import estimate_norms, mean_weights
 from medgraft.train.batches import Batches
 from medgraft.train.data import Data, load_data
+from medgraft.train.ensemble import Ensemble, with_weights
 from medgraft.train.examples import write_examples
 from medgraft.train.hardware import Compute, choose, find_device
 from medgraft.train.judging import by_name, judge, predictions
+from medgraft.train.kept import Member
+from medgraft.train.loop import Loop, Progress, Row
 from medgraft.train.loop import Loop, Row
 from medgraft.train.prefix import Prefix, keep_prefix, sentence
 from medgraft.train.processes import Processes
@@ -44,6 +48,7 @@ from medgraft.train.setup import (
 from medgraft.train.solve import check_solvable, solve
 from medgraft.train.strategies import Phase, Solver, find_strategy
 from medgraft.train.supervised import Predictor, Supervised
+from medgraft.train.views import find_views
 
 
 def train(
@@ -116,13 +121,14 @@ class _Run:
             check_solvable(solver, data, batches, self.recipe.seed)
         self._describe(made, data, compute)
         with self.record.phase("train"):
-            self._fit(predictor, data, batches, compute)
+            loop = self._fit(predictor, data, batches, compute)
+            # from here on in float32, so that the very same numbers come from `medgraft predict`
+            ensemble = self._combine(replace(predictor, autocast=False), loop, batches)
         with self.record.phase("predict"):
-            # in float32, so that the very same numbers come from `medgraft predict`
-            table = predictions(replace(predictor, autocast=False), data)
+            table = predictions(ensemble, data)
             self.record.data["test_read"] = now()
         if self.processes.first:
-            self._write(made, predictor, data, table)
+            self._write(made, ensemble, loop.members("network"), data, table)
 
     # --- before training ---------------------------------------------------------------
 
@@ -232,7 +238,8 @@ class _Run:
 
     # --- training ----------------------------------------------------------------------
 
-    def _fit(self, predictor: Predictor, data: Data, batches: Batches, compute: Compute) -> None:
+    def _fit(self, predictor: Predictor, data: Data, batches: Batches, compute: Compute) -> Loop:
+        """Train through all phases; the last loop, whose best weights the network now has."""
         before: Loop | None = None
         phases = plan(self.recipe, predictor.network.backbone)
         if (solver := phases[0].solver) is not None:
@@ -256,15 +263,20 @@ class _Run:
             if self.resume:
                 loop.resume()
             with self._prefix_kept(loop, objective):
-                progress = loop.run()
+                loop.run()
             before = loop
         for report in self.record.data["kept"]:
             self.record.note(sentence(report))
+        assert before is not None  # every strategy has a phase
+        self._describe_best(before.progress)
+        return before
+
+    def _describe_best(self, progress: Progress) -> None:
         if not progress.best:
             self.record.note("No validation image has a label: the last weights were taken.")
             return
-        epoch = int(progress.best["epoch"])
-        row = progress.history[epoch - 1]
+        epoch = progress.best["epoch"]
+        row = next(row for row in progress.history if row["epoch"] == epoch)
         metric = "auroc_val" if "auroc_val" in row else "loss_val"
         self.record.data["best"] = {"epoch": epoch, "metric": metric, "value": row[metric]}
 
@@ -272,7 +284,7 @@ class _Run:
     def _prefix_kept(self, loop: Loop, objective: Supervised) -> Iterator[None]:
         """Have a loop train on what still stages made of the images, where that saves time."""
         folder = self.run.checkpoint / f"prefix-{loop.recipe.seed}"
-        begun = len(loop.progress.history)
+        begun = loop.progress.step
         prefix: Prefix | None = None
         if not loop.ended:
             prefix = keep_prefix(
@@ -288,7 +300,7 @@ class _Run:
             loop.batches = replace(loop.batches, views=prefix.training)
         yield
         if prefix is not None:
-            epochs = len(loop.progress.history) - begun
+            epochs = (loop.progress.step - begun) // loop.batches.per_epoch
             self.record.data["kept"].append(prefix.report(epochs))
         shutil.rmtree(folder, ignore_errors=True)
 
@@ -301,12 +313,42 @@ class _Run:
         if self.processes.first:
             write_text(self.run.history, pl.DataFrame(solved.tried).write_csv())
 
+    def _combine(self, predictor: Predictor, loop: Loop, batches: Batches) -> Ensemble:
+        """What answers: the best network, or several, or their mean; and the views it takes."""
+        found, members = [predictor], loop.members("network")
+        epochs = ", ".join(f"{member.epoch:g}" for member in members)
+        if len(members) > 1 and self.recipe.combine == "average":
+            predictor.network.load_state_dict(mean_weights([m.weights for m in members]))
+            estimate_norms(predictor, batches, seed=self.recipe.seed)
+            self.record.note(
+                f"The weights are the mean of those after {epochs} epochs, the best on validation;"
+                " the statistics of batch norms were gathered anew on the training images."
+            )
+        elif len(members) > 1:
+            found += [with_weights(predictor, member.weights) for member in members[1:]]
+            self.record.note(
+                f"Probabilities are the mean over {len(members)} networks: those after {epochs}"
+                " epochs, the best on validation."
+            )
+        if members and len(members) < self.recipe.keep_best:
+            self.record.note(
+                f"keep_best is {self.recipe.keep_best}, but there were {len(members)} validations."
+            )
+        return Ensemble(tuple(found), find_views(self.recipe.tta))
+
     def _write_history(self, history: list[Row]) -> None:
         write_text(self.run.history, pl.DataFrame(history).write_csv())
 
     # --- after training ----------------------------------------------------------------
 
-    def _write(self, made: Created, predictor: Predictor, data: Data, table: pl.DataFrame) -> None:
+    def _write(
+        self,
+        made: Created,
+        ensemble: Ensemble,
+        members: list[Member],
+        data: Data,
+        table: pl.DataFrame,
+    ) -> None:
         with replacing(self.run.predictions) as temporary:
             table.write_parquet(temporary)
         with self.record.phase("evaluate"):
@@ -321,14 +363,19 @@ class _Run:
             data.target,
             by_name(found["threshold"], data.target),
         )
-        self._write_weights(made, predictor, data, found)
+        self._write_weights(made, ensemble, members, data, found)
         self._save(FINISHED)
         checkpoint.remove(self.run.checkpoint)
 
     def _write_weights(
-        self, made: Created, predictor: Predictor, data: Data, found: dict[str, Any]
+        self,
+        made: Created,
+        ensemble: Ensemble,
+        members: list[Member],
+        data: Data,
+        found: dict[str, Any],
     ) -> None:
-        network, normalise = predictor.network, predictor.normalise
+        network, normalise = ensemble.best.network, ensemble.best.normalise
         backbone = network.backbone
         written = {
             "backbone": backbone.name,
@@ -347,6 +394,7 @@ class _Run:
             "labels": list(data.target.names),
             "positive": data.target.positive,
             "threshold": found["threshold"],
+            "tta": self.recipe.tta,
             "source": made.weights.source if made.weights else "random",
             "source_hash": made.weights.hash if made.weights else None,
             "licence": made.weights.licence
@@ -360,7 +408,21 @@ class _Run:
             "licence": str(written["licence"]),
         }
         save_weights(network, self.run.weights, notes)
+        written["members"] = self._write_members(ensemble, members, notes)
         write_json(self.run.weights_record, {**written, "hash": sha256(self.run.weights)})
+
+    def _write_members(
+        self, ensemble: Ensemble, members: list[Member], notes: dict[str, str]
+    ) -> list[dict[str, Any]]:
+        """Write the other networks of an ensemble; what weights.json says of each."""
+        written = []
+        for number, predictor in enumerate(ensemble.predictors[1:], start=2):
+            file, member = self.run.members / f"{number}.safetensors", members[number - 1]
+            save_weights(predictor.network, file, notes)
+            name = file.relative_to(self.run.path).as_posix()
+            about = {"epoch": member.epoch, "score": member.score}
+            written.append({"file": name, "hash": sha256(file), **about})
+        return written
 
     def _save(self, status: str) -> None:
         if self.processes.first:

@@ -1,0 +1,69 @@
+"""An answer: probabilities averaged over networks and over views of the image."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from medgraft.train.batches import Images
+from medgraft.train.supervised import Predictor, portions
+from medgraft.train.views import Views, seen
+
+
+@dataclass(frozen=True)
+class Ensemble:
+    """Networks that answer together; one of them, looking once, is the plain case.
+
+    Attributes:
+        predictors: One or more, best first; they share labels, normalisation and placement.
+        views: How each image is looked at; None for once, as it is.
+    """
+
+    predictors: tuple[Predictor, ...]
+    views: Views | None = None
+
+    @property
+    def best(self) -> Predictor:
+        """The network with the best validation score."""
+        return self.predictors[0]
+
+    def probabilities(self, store: Images, rows: np.ndarray) -> np.ndarray:
+        """Mean probabilities of stored images in [0, 1], shape (N, K), float64.
+
+        Every network counts alike, every view with its weight. Probabilities are averaged and not
+        logits: one network that is very sure then cannot outvote the others. Of several
+        processes each computes a share, and all return the whole.
+        """
+        for predictor in self.predictors:
+            predictor.network.eval()
+        placement = self.best.placement
+
+        def told(chosen: slice) -> Tensor:
+            images = placement.images(store.gather(rows[chosen]), store.scale)
+            return torch.from_numpy(self._answer(images))
+
+        return self.best.collect(told, portions(store, rows))
+
+    def _answer(self, images: Tensor) -> np.ndarray:
+        shape = (int(images.shape[-2]), int(images.shape[-1]))
+        if self.views is None:
+            return self._mean(images)
+        looks = self.views.of(shape)
+        told = [v.weight * self._mean(seen(images, v.matrix)) for v in looks]
+        return np.asarray(np.sum(told, axis=0))
+
+    def _mean(self, images: Tensor) -> np.ndarray:
+        told = [p.probabilities(p.logits(images).double().cpu().numpy()) for p in self.predictors]
+        return np.asarray(np.mean(told, axis=0))
+
+
+def with_weights(predictor: Predictor, weights: Mapping[str, Tensor]) -> Predictor:
+    """A predictor like this one, whose network has other weights."""
+    network = copy.deepcopy(predictor.network)
+    network.load_state_dict(weights)
+    return replace(predictor, network=network)
