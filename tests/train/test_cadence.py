@@ -5,9 +5,9 @@ import pytest
 import torch
 
 from medgraft.errors import ArgumentError, TrainingError
-from medgraft.train.kept import Kept
 from medgraft.train.loop import Loop, validation_steps
 from medgraft.train.setup import check_choices
+from medgraft.train.top import Top
 from tests.train.conftest import quick
 from tests.train.test_loop import Regression, batches, same, stopped_and_resumed, weights
 
@@ -74,17 +74,17 @@ class TestCadence:
         assert [row["epoch"] for row in progress.history] == [0.5, 1.0, 1.5]
 
 
-class TestKept:
+class TestTop:
     def offered(self, most, scores):
-        kept = Kept(most)
+        top = Top(most)
         for row, score in enumerate(scores, start=1):
-            kept.offer(score, {"w": torch.tensor([float(row)])}, row=row, epoch=row)
-        return kept
+            top.offer(score, {"w": torch.tensor([float(row)])}, row=row, epoch=row)
+        return top
 
     def test_it_keeps_the_best_and_of_equals_the_earlier(self):
-        kept = self.offered(3, SCORES)
-        assert [m.row for m in kept.members] == [2, 4, 5]
-        assert [float(m.weights["w"]) for m in kept.members] == [2, 4, 5]
+        top = self.offered(3, SCORES)
+        assert [m.row for m in top.members] == [2, 4, 5]
+        assert [float(m.weights["w"]) for m in top.members] == [2, 4, 5]
         full = sorted(range(len(SCORES)), key=lambda i: (-SCORES[i], i))
         for most in range(1, 8):
             rows = [m.row - 1 for m in self.offered(most, SCORES).members]
@@ -96,42 +96,42 @@ class TestKept:
         ]
 
     def test_what_is_kept_does_not_move_with_the_network(self):
-        kept, tensor = Kept(2), torch.ones(2)
-        kept.offer(0.5, {"w": tensor}, row=1, epoch=1)
+        top, tensor = Top(2), torch.ones(2)
+        top.offer(0.5, {"w": tensor}, row=1, epoch=1)
         tensor += 1
-        assert kept.members[0].weights["w"].tolist() == [1, 1]
+        assert top.members[0].weights["w"].tolist() == [1, 1]
 
     def test_files_are_bounded_and_each_checkpoint_finds_its_own(self, tmp_path):
-        kept, listed = Kept(2), []
+        top, listed = Top(2), []
         for row in range(1, 9):
-            kept.offer(row / 10, {"w": torch.tensor([float(row)])}, row=row, epoch=row)
-            kept.write(tmp_path)
-            listed.append(kept.listed())
-            kept.prune(tmp_path)
+            top.offer(row / 10, {"w": torch.tensor([float(row)])}, row=row, epoch=row)
+            top.write(tmp_path)
+            listed.append(top.listed())
+            top.prune(tmp_path)
             assert len(list(tmp_path.iterdir())) <= 4
             for told in listed[-2:]:  # two checkpoints are kept
-                again = Kept(2)
+                again = Top(2)
                 again.restore(tmp_path, told)
                 assert [float(m.weights["w"]) for m in again.members] == [m["row"] for m in told]
 
     def test_a_file_of_an_earlier_try_is_written_over(self, tmp_path):
         for value in (1.0, 2.0):
-            kept = Kept(2)
-            kept.offer(0.5, {"w": torch.tensor([value])}, row=1, epoch=1)
-            kept.write(tmp_path)
-        kept.restore(tmp_path, kept.listed())
-        assert float(kept.members[0].weights["w"]) == 2.0
+            top = Top(2)
+            top.offer(0.5, {"w": torch.tensor([value])}, row=1, epoch=1)
+            top.write(tmp_path)
+        top.restore(tmp_path, top.listed())
+        assert float(top.members[0].weights["w"]) == 2.0
 
     def test_a_damaged_file_is_refused(self, tmp_path):
-        kept = Kept(1)
-        kept.offer(0.5, {"w": torch.ones(1)}, row=1, epoch=1)
-        kept.write(tmp_path)
-        (tmp_path / "kept-000001.safetensors").write_bytes(b"no")
+        top = Top(1)
+        top.offer(0.5, {"w": torch.ones(1)}, row=1, epoch=1)
+        top.write(tmp_path)
+        (tmp_path / "top-000001.safetensors").write_bytes(b"no")
         with pytest.raises(TrainingError, match="must be whole"):
-            kept.restore(tmp_path, kept.listed())
+            top.restore(tmp_path, top.listed())
 
 
-class TestKeptInTheLoop:
+class TestTopInTheLoop:
     def test_the_members_are_the_weights_of_their_epochs(self):
         objective, seen = Regression(scores=SCORES), []
         loop = Loop(

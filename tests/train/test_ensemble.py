@@ -24,7 +24,7 @@ from medgraft.train.recipe import load_recipe
 from medgraft.train.setup import check_choices
 from medgraft.train.supervised import Normalisation, Predictor
 from medgraft.train.train import train
-from medgraft.train.views import find_views, seen
+from medgraft.train.tta import find_views, seen
 from tests.train.conftest import make_spots, quick
 from tests.train.test_loop import Memory, batches
 

@@ -19,7 +19,7 @@ FAMILIES = {  # family: (module, name of its registry)
     "losses": ("medgraft.train.losses", "losses"),
     "schedules": ("medgraft.train.schedules", "schedules"),
     "strategies": ("medgraft.train.strategies", "strategies"),
-    "views": ("medgraft.train.views", "views"),
+    "tta": ("medgraft.train.tta", "views"),
     "explainers": ("medgraft.explain.explainers", "explainers"),
     "formats": ("medgraft.export.formats", "formats"),
     "suggestions": ("medgraft.train.suggestions", "suggestions"),

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from medgraft.train.batches import Images
 from medgraft.train.supervised import Predictor, portions
-from medgraft.train.views import Views, seen
+from medgraft.train.tta import Views, seen
 
 
 @dataclass(frozen=True)

@@ -23,13 +23,13 @@ from medgraft.spec import build
 from medgraft.train import checkpoint
 from medgraft.train.batches import Batch, Batches
 from medgraft.train.checkpoint import Checkpoint
-from medgraft.train.kept import Kept, Member
 from medgraft.train.objective import Objective, Part
 from medgraft.train.optimisers import make_optimiser, restore_state, set_point, state_tensors
 from medgraft.train.processes import Processes
 from medgraft.train.recipe import Recipe
 from medgraft.train.schedules import Point, schedules
 from medgraft.train.stopping import Stop, stop_signals
+from medgraft.train.top import Member, Top
 
 Row = dict[str, float]
 
@@ -44,7 +44,7 @@ class Progress:
         seconds: Time spent in training since then.
         history: A row per validation.
         best: Best validation score so far and its epoch.
-        kept: The weights kept besides, without their tensors, as `Kept.listed` has them.
+        top: The best weights, if several are kept, without their tensors, as `Top.listed` has them.
     """
 
     step: int = 0
@@ -52,7 +52,7 @@ class Progress:
     seconds: float = 0.0
     history: list[Row] = field(default_factory=list)
     best: Row = field(default_factory=dict)
-    kept: list[Row] = field(default_factory=list)
+    top: list[Row] = field(default_factory=list)
 
 
 @dataclass(frozen=True)
@@ -101,7 +101,7 @@ class Loop:
         self._schedule = build(schedules, self.recipe.schedule)
         self._total = self.recipe.epochs * self.batches.per_epoch
         self._every = validation_steps(self.recipe) or self.batches.per_epoch
-        self.kept = Kept(self.recipe.keep_best)
+        self.top = Top(self.recipe.keep_best)
         self._saved = time.monotonic()
         self._stop = Stop()
         self._before = Progress()
@@ -112,7 +112,7 @@ class Loop:
             self._before = before.progress
             history = list(before.progress.history)
             self.progress = Progress(history=history, best=dict(before.progress.best))
-            self.best, self.kept.members = before.best, list(before.kept.members)
+            self.best, self.top.members = before.best, list(before.top.members)
 
     def run(self) -> Progress:
         """Train to the end, or until patience is lost; then take the best weights.
@@ -156,7 +156,7 @@ class Loop:
                 self.train_mode()
                 began = time.monotonic()
             self._pause()
-            if self._ended():
+            if self.ended:
                 return
 
     def _is_validation(self) -> bool:
@@ -285,15 +285,15 @@ class Loop:
             return
         history = self.progress.history
         epoch = history[-1]["epoch"]
-        if self.kept.most > 1:
-            self.kept.offer(score, self._weights(), row=len(history), epoch=epoch)
+        if self.top.most > 1:
+            self.top.offer(score, self._weights(), row=len(history), epoch=epoch)
         if score > self.progress.best.get("score", -math.inf):  # never if it is not a number
             self.progress.best = {"score": score, "epoch": epoch}
             self.best = {name: tensor.detach().clone() for name, tensor in self._weights().items()}
 
     def members(self, part: str) -> list[Member]:
         """The best weights of a part, best first; none if the recipe keeps a single one."""
-        return [replace(m, weights=_under(m.weights, f"{part}/")) for m in self.kept.members]
+        return [replace(m, weights=_under(m.weights, f"{part}/")) for m in self.top.members]
 
     def _take_best(self) -> None:
         for name, part in self.objective.parts.items():
@@ -346,10 +346,10 @@ class Loop:
             for key, tensor in state_tensors(self.optimisers[name], part).items():
                 tensors[f"optimiser/{name}/{key}"] = tensor
         progress = self.progress
-        progress.kept = self.kept.listed()
-        self.kept.write(self.folder)
+        progress.top = self.top.listed()
+        self.top.write(self.folder)
         checkpoint.save(self.folder, Checkpoint(tensors, vars(progress)), step=progress.step)
-        self.kept.prune(self.folder)
+        self.top.prune(self.folder)
         self._saved = time.monotonic()
 
     def resume(self) -> bool:
@@ -360,7 +360,7 @@ class Loop:
         self.progress = Progress(**found.state)
         tensors = found.tensors
         self.best = _under(tensors, "best/")
-        self.kept.restore(self.folder, self.progress.kept)
+        self.top.restore(self.folder, self.progress.top)
         for name, part in self.objective.parts.items():
             part.module.load_state_dict(_under(tensors, f"weights/{name}/"))
             state = _under(tensors, f"optimiser/{name}/")

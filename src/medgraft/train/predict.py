@@ -21,7 +21,7 @@ from medgraft.train.batches import Placement
 from medgraft.train.ensemble import Ensemble, with_weights
 from medgraft.train.hardware import find_device
 from medgraft.train.supervised import Normalisation, Predictor
-from medgraft.train.views import find_views
+from medgraft.train.tta import find_views
 
 BATCH = 64
 FEW = 16  # files for which starting other processes does not pay

@@ -85,7 +85,7 @@ class Recipe(BaseModel):
     )
     tta: str | None = Field(
         None,
-        description="Views to average each answer over: corners, dihedral; see `medgraft list views`.",
+        description="Views to average each answer over: corners, dihedral; see `medgraft list tta`.",
     )
 
     labels_per_class: int | None = Field(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import torch
 
@@ -22,7 +24,7 @@ from medgraft.train.recipe import Recipe
 from medgraft.train.schedules import schedules
 from medgraft.train.strategies import Body, Phase, find_strategy
 from medgraft.train.supervised import Normalisation, Predictor, Supervised
-from medgraft.train.views import canonical_views, find_views
+from medgraft.train.tta import canonical_views, find_views
 
 
 def check_choices(recipe: Recipe) -> None:
@@ -32,19 +34,28 @@ def check_choices(recipe: Recipe) -> None:
         UnknownNameError, ArgumentError: If a name or option of the recipe is wrong.
     """
     body = outline(recipe.backbone, after=recipe.after)
-    plan(recipe, body)
+    _check_kept(recipe, plan(recipe, body))
     find_views(recipe.tta, dims=body.dims)
-    validation_steps(recipe)
-    if recipe.combine == "average" and recipe.keep_best == 1:
-        raise ArgumentError(
-            "combine 'average' needs keep_best of 2 or more, got 1. Pass --keep-best 5, say."
-        )
     if recipe.weights != "none":
         open_weights(recipe.weights, backbone=recipe.backbone)
     build(schedules, recipe.schedule)
     pipeline(recipe.steps or ())
     for text in expand(recipe.augment):
         build(augmentations, text)
+
+
+def _check_kept(recipe: Recipe, phases: Sequence[Phase]) -> None:
+    """Settings about validations on the way, which a head that is fitted at once does not have."""
+    validation_steps(recipe)
+    if recipe.combine == "average" and recipe.keep_best == 1:
+        raise ArgumentError(
+            "combine 'average' needs keep_best of 2 or more, got 1. Pass --keep-best 5, say."
+        )
+    if phases[0].solver is not None and (recipe.keep_best > 1 or recipe.validate_every):
+        raise ArgumentError(
+            "keep_best and validate_every need a strategy that trains step by step, but"
+            f" {recipe.strategy!r} fits its head at once. Leave them out."
+        )
 
 
 def plan(recipe: Recipe, backbone: Backbone) -> tuple[Phase, ...]:

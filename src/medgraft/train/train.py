@@ -28,9 +28,7 @@ from medgraft.train.ensemble import Ensemble, with_weights
 from medgraft.train.examples import write_examples
 from medgraft.train.hardware import Compute, choose, find_device
 from medgraft.train.judging import by_name, judge, predictions
-from medgraft.train.kept import Member
 from medgraft.train.loop import Loop, Progress, Row
-from medgraft.train.loop import Loop, Row
 from medgraft.train.prefix import Prefix, keep_prefix, sentence
 from medgraft.train.processes import Processes
 from medgraft.train.recipe import Recipe, load_recipe, save_recipe
@@ -48,7 +46,8 @@ from medgraft.train.setup import (
 from medgraft.train.solve import check_solvable, solve
 from medgraft.train.strategies import Phase, Solver, find_strategy
 from medgraft.train.supervised import Predictor, Supervised
-from medgraft.train.views import find_views
+from medgraft.train.top import Member
+from medgraft.train.tta import find_views
 
 
 def train(
@@ -121,14 +120,14 @@ class _Run:
             check_solvable(solver, data, batches, self.recipe.seed)
         self._describe(made, data, compute)
         with self.record.phase("train"):
-            loop = self._fit(predictor, data, batches, compute)
+            members = self._fit(predictor, data, batches, compute)
             # from here on in float32, so that the very same numbers come from `medgraft predict`
-            ensemble = self._combine(replace(predictor, autocast=False), loop, batches)
+            ensemble = self._combine(replace(predictor, autocast=False), members, batches)
         with self.record.phase("predict"):
             table = predictions(ensemble, data)
             self.record.data["test_read"] = now()
         if self.processes.first:
-            self._write(made, ensemble, loop.members("network"), data, table)
+            self._write(made, ensemble, members, data, table)
 
     # --- before training ---------------------------------------------------------------
 
@@ -238,13 +237,15 @@ class _Run:
 
     # --- training ----------------------------------------------------------------------
 
-    def _fit(self, predictor: Predictor, data: Data, batches: Batches, compute: Compute) -> Loop:
-        """Train through all phases; the last loop, whose best weights the network now has."""
+    def _fit(
+        self, predictor: Predictor, data: Data, batches: Batches, compute: Compute
+    ) -> list[Member]:
+        """Train through all phases, to the best weights; others that are kept, best first."""
         before: Loop | None = None
         phases = plan(self.recipe, predictor.network.backbone)
         if (solver := phases[0].solver) is not None:
             self._solve(solver, predictor, data, batches)
-            return
+            return []
         for number, phase in enumerate(phases):
             objective = make_objective(self.recipe, predictor, data, batches, phase)
             seed = derive(self.recipe.seed, "phase", number) if number else self.recipe.seed
@@ -267,9 +268,9 @@ class _Run:
             before = loop
         for report in self.record.data["kept"]:
             self.record.note(sentence(report))
-        assert before is not None  # every strategy has a phase
+        assert before is not None, "a strategy without a phase"
         self._describe_best(before.progress)
-        return before
+        return before.members("network")
 
     def _describe_best(self, progress: Progress) -> None:
         if not progress.best:
@@ -313,9 +314,9 @@ class _Run:
         if self.processes.first:
             write_text(self.run.history, pl.DataFrame(solved.tried).write_csv())
 
-    def _combine(self, predictor: Predictor, loop: Loop, batches: Batches) -> Ensemble:
+    def _combine(self, predictor: Predictor, members: list[Member], batches: Batches) -> Ensemble:
         """What answers: the best network, or several, or their mean; and the views it takes."""
-        found, members = [predictor], loop.members("network")
+        found = [predictor]
         epochs = ", ".join(f"{member.epoch:g}" for member in members)
         if len(members) > 1 and self.recipe.combine == "average":
             predictor.network.load_state_dict(mean_weights([m.weights for m in members]))

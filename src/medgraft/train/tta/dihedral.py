@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from medgraft.augment.geometry import symmetry_matrices
-from medgraft.train.views import View, Views, view
+from medgraft.train.tta import View, Views, view
 
 
 @view("dihedral")

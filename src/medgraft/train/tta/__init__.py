@@ -1,7 +1,7 @@
 """Views: the pictures of one image that its answer is averaged over (test-time augmentation).
 
 To add one, add a module to this folder with a frozen model that has a field per option and
-lists its views. Its contract is checked by ``tests/train/test_views.py``.
+lists its views. Its contract is checked by ``tests/train/test_tta.py``.
 """
 
 from __future__ import annotations

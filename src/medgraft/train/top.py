@@ -34,7 +34,7 @@ class Member:
 
 
 @dataclass
-class Kept:
+class Top:
     """The best weights so far, best first; of equal scores the earlier ones are the better.
 
     A run keeps them in main memory. With each checkpoint those that are new are written to files
@@ -96,7 +96,7 @@ class Kept:
 
 
 def _file(folder: Path, row: int) -> Path:
-    return folder / f"kept-{row:06d}.safetensors"
+    return folder / f"top-{row:06d}.safetensors"
 
 
 def _read(folder: Path, row: int) -> dict[str, Tensor]:

@@ -9,7 +9,7 @@ import numpy.typing as npt
 from pydantic import Field
 
 from medgraft.augment.geometry import scaling, translation
-from medgraft.train.views import View, Views, view
+from medgraft.train.tta import View, Views, view
 
 
 @view("corners")

@@ -8,7 +8,7 @@ from PIL import Image
 from medgraft.errors import ArgumentError, UnknownNameError
 from medgraft.spec import build, write
 from medgraft.train.setup import check_choices
-from medgraft.train.views import canonical_views, find_views, seen, views
+from medgraft.train.tta import canonical_views, find_views, seen, views
 from tests.train.conftest import quick
 
 ALL = views.names()
