@@ -221,6 +221,12 @@ class TestARunOfSeveral:
         noted = json.loads((other / "evaluation.json").read_text())
         assert "--tta dihedral:flip=false" in noted["notes"][0]
 
+    def test_an_export_of_one_of_them_is_refused(self, finished, tmp_path, capsys):
+        out = tmp_path / "net.onnx"
+        assert main(["export", str(finished.path), "--to", "onnx", "--out", str(out)]) == 2
+        assert "answers with 3 over the views corners" in capsys.readouterr().err
+        assert not out.exists()
+
     def test_views_of_a_run_need_a_folder_of_their_own(self, finished, capsys):
         assert main(["evaluate", str(finished.path), "--tta", "corners"]) == 2
         assert "needs --out" in capsys.readouterr().err
@@ -250,6 +256,12 @@ def test_one_kept_network_is_the_run_as_it_ever_was(archive, tmp_path):
     many = train(archive, tmp_path / "many", quick(**SETTINGS, keep_best=2), command=[])
     first, best = load_file(one.weights), load_file(many.weights)
     assert all(torch.equal(first[k], best[k]) for k in first)
+
+
+@pytest.mark.parametrize("change", [{"keep_best": 2}, {"validate_every": 80}])
+def test_heads_that_are_fitted_at_once_have_no_validations_to_choose_from(change):
+    with pytest.raises(ArgumentError, match="'linear:layer1' fits its head at once"):
+        check_choices(quick(strategy="linear:layer1", weights="none", **change))
 
 
 def test_runs_from_before_ensembles_still_predict(archive, tmp_path):

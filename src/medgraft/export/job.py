@@ -63,7 +63,8 @@ def export_run(
     Raises:
         UnknownNameError: If there is no such format.
         MissingExtraError: If what it needs is not installed.
-        ArgumentError: If `tolerance`, `images` or the ending of `out` is wrong.
+        ArgumentError: If `tolerance`, `images` or the ending of `out` is wrong, or the run answers
+            with several networks or views.
         OutputError: If a file exists, or cannot be written.
         TableError: If the run is not finished.
         CheckRefusedError: If the file does not answer as the run does; none is left then.
@@ -76,6 +77,7 @@ def export_run(
     beside = _check_out(out, format_, force=force)
     format_.check_installed()
     predictor, record = load_predictor(run, "cpu")
+    _check_alone(run, record)
     with closing(bar(total=3, what=f"export to {to}", unit="step")) as shown:
         chosen = sample(run, record, most=images)
         shown.update()
@@ -88,6 +90,17 @@ def export_run(
             shown.update()
     write_text(beside, example(out.name, record))
     return Exported(out, beside, checked)
+
+
+def _check_alone(run: RunFolder, record: dict[str, Any]) -> None:
+    """Refuse a run whose answers, and so its threshold, are not those of one network and look."""
+    networks, tta = 1 + len(record.get("members", [])), record.get("tta")
+    if networks > 1 or tta is not None:
+        raise ArgumentError(
+            "an exported file answers with one network that looks at an image once, but"
+            f" '{run.path}' answers with {networks} over the views {tta or 'none'}. Train with"
+            " --combine average, and without --tta."
+        )
 
 
 def _check_out(out: Path, format_: Format, *, force: bool) -> Path:
