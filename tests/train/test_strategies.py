@@ -20,6 +20,7 @@ from medgraft.index.units import units
 from medgraft.nets import create, outline
 from medgraft.nets.heads import HEADS
 from medgraft.read import read
+from medgraft.report import write_report
 from medgraft.spec import build, write
 from medgraft.train.folds import patient_folds
 from medgraft.train.lr_find import range_test
@@ -224,6 +225,65 @@ def test_fitted_runs_respect_views_and_balance_and_leave_the_backbone_alone(arch
     bare = quick(strategy="linear:layer1,views=1", augment=())
     with pytest.raises(ArgumentError, match=r"but there is none\. Pass another --augment"):
         train(archive, tmp_path / "bare", bare, command=[])
+
+
+@pytest.mark.parametrize("model", ["linear", "svm"])
+def test_three_classes_are_fitted_as_one_model_and_labels_as_one_each(model, tmp_path):
+    index = Index.load(make_spots(tmp_path))
+    frame = index.frame
+    place = np.arange(len(frame))
+    third = pl.Series("side", np.where(place // 2 % 3 == 0, "none", frame["side"].to_numpy()))
+    three = tmp_path / "three.parquet"
+    index.with_frame(frame.with_columns(third)).save(three)
+    recipe = quick(strategy=f"{model}:layer2", class_weights="balanced")
+    run = train(three, tmp_path / "a", recipe, command=[])
+    said = pl.read_parquet(run.predictions).select(pl.col("^p_.*$"))
+    assert said.columns == ["p_left", "p_none", "p_right"]
+    assert np.allclose(said.sum_horizontal(), 1)
+    assert list(json.loads(run.record.read_text())["network"]["fitted"]) == ["classes"]
+
+    left = (frame["side"] == "left").cast(pl.Float64)
+    blank = pl.Series("rare", np.where(place % 3 == 0, np.nan, place // 2 % 2))
+    same = pl.Series("same", np.where(place % 5 == 0, np.nan, 1.0))
+    labels = frame.drop("side").with_columns(
+        left.alias("left"), blank.fill_nan(None), same.fill_nan(None)
+    )
+    several = tmp_path / "several.parquet"
+    Index(labels, tmp_path, labels=("left", "rare", "same"), layout="csv").save(several)
+    run = train(several, tmp_path / "b", recipe, command=[])
+    record = json.loads(run.record.read_text())
+    assert list(record["network"]["fitted"]) == ["left", "rare"]
+    assert any("All training images agree on same" in note for note in record["notes"])
+    tried = pl.read_csv(run.history)
+    assert set(tried["label"]) == {"left", "rare"}
+    write_report(run.path)
+    drawn = (run.path / "figures" / "penalty.svg").read_text()
+    assert "rare: of" in drawn
+    assert not (run.path / "figures" / "learning.svg").exists()
+    page = run.report.read_text()
+    assert "fit after layer2" in page
+    assert f"rare: {record['network']['fitted']['rare']['model']}, C " in page
+    ones = int(((frame["split"] == "train") & labels["same"].fill_null(9).eq(1)).sum())
+    said = pl.read_parquet(run.predictions)
+    assert said["p_same"].to_numpy() == pytest.approx((ones + 1) / (ones + 2), abs=1e-6)
+
+    theirs = make_pipeline(
+        StandardScaler(),
+        LogisticRegression(
+            C=record["network"]["fitted"]["rare"]["c"], class_weight="balanced", tol=1e-9
+        ),
+    )
+    if model == "svm":
+        return
+    features, _ = features_of(run, several)
+    known = (frame["split"] == "train").to_numpy() & (place % 3 != 0)
+    # the loss weighs positives by negatives over positives: balanced, but for the size of C
+    negatives = (place[known] // 2 % 2 == 0).sum()
+    theirs[-1].C *= 2 * negatives / known.sum()
+    theirs.fit(features[known], (place // 2 % 2)[known])
+    expected = dict(zip(frame["path"], theirs.predict_proba(features)[:, 1], strict=True))
+    for path, p in said.select("path", "p_rare").iter_rows():
+        assert p == pytest.approx(expected[path], abs=1e-5)
 
 
 def test_a_fitted_run_is_resumed_to_the_same_bits(archive, tmp_path, monkeypatch):

@@ -17,6 +17,7 @@ from medgraft.evaluate.metrics.ece import equal_width
 from medgraft.report.contracts import Evaluation, Matrix, Metrics
 from medgraft.report.figures.curve import BANDS, Band, Curve, Reliability
 from medgraft.report.figures.learning import History
+from medgraft.report.figures.penalty import Path
 from medgraft.report.saved import Saved
 from medgraft.report.words import number
 
@@ -197,6 +198,26 @@ def history(saved: Saved) -> History | None:
         rate=columns(groups or {"rate": "rate"}),
         best=float(best) if isinstance(best, int | float) else None,
     )
+
+
+def penalties(saved: Saved) -> dict[str, Path]:
+    """By label, what was tried for a head that was fitted; empty where nothing was tried."""
+    frame = saved.history
+    if frame is None or not {"c", "loss_cv", "loss_cv_spread"} <= set(frame.columns):
+        return {}
+    if "label" not in frame.columns:
+        frame = frame.with_columns(label=pl.lit("classes"))
+    fitted = (saved.record.network.get("fitted") or {}) if saved.record is not None else {}
+    return {
+        str(name): Path(
+            c=part["c"].to_list(),
+            loss=part["loss_cv"].to_list(),
+            spread=part["loss_cv_spread"].fill_null(0.0).to_list(),
+            chosen=fitted.get(name, {}).get("c"),
+        )
+        for (name,), part in frame.group_by("label", maintain_order=True)
+        if len(part) > 1
+    }
 
 
 def table_of_classes(evaluation: Evaluation) -> tuple[list[str], Matrix] | None:

@@ -15,6 +15,7 @@ from medgraft.report.figures import (
     contact,
     hexagon,
     learning,
+    penalty,
     precision_recall,
     roc,
 )
@@ -101,6 +102,8 @@ def figures(saved: Saved) -> list[canvas.Drawing]:
     ]
     if (history := lines.history(saved)) is not None:
         drawn.append(learning.draw(history))
+    if tried := lines.penalties(saved):
+        drawn.append(penalty.draw(tried))
     held = [one for one in drawn if one is not None]
     return sorted(held, key=lambda one: one.width > canvas.WIDTH)  # wide ones below the others
 

@@ -197,7 +197,15 @@ def phases(record: Record) -> list[Phase]:
 
 
 Facts = dict[str, str]
-_TOLD = ("backbone", "weights", "loaded", "parameters", "trainable")  # of run.json's network
+_TOLD = (  # of run.json's network
+    "backbone",
+    "weights",
+    "loaded",
+    "parameters",
+    "trainable",
+    "phases",
+    "fitted",
+)
 
 
 def training(record: Record) -> Facts:
@@ -209,6 +217,8 @@ def training(record: Record) -> Facts:
         "Parameters": _counted(network.get("parameters")),
         "Trainable": _trainable(network),
         **{k.replace("_", " ").capitalize(): v for k, v in network.items() if k not in _TOLD},
+        "Phases": "; ".join(_phase(one) for one in network.get("phases") or ()),
+        "Fitted": "; ".join(_fitted(*one) for one in (network.get("fitted") or {}).items()),
         "Best epoch": _best(best),
         "Seed": record.seed,
         "Started": moment(record.started),
@@ -217,6 +227,28 @@ def training(record: Record) -> Facts:
         "Resumed": count(record.resumed, "time") if record.resumed else None,
     }
     return _said(facts)
+
+
+def _phase(phase: Mapping[str, Any]) -> str:
+    """One phase of training, in a few words."""
+    frozen = phase.get("freeze_through")
+    still = f", frozen through {frozen}" if frozen else ""
+    if not phase.get("epochs"):
+        return str(phase.get("name"))
+    rate = f"at {phase['rate']:g}" if isinstance(phase.get("rate"), int | float) else ""
+    return f"{phase.get('name')}: {count(phase['epochs'], 'epoch')} {rate}{still}"
+
+
+def _fitted(name: str, found: Mapping[str, Any]) -> str:
+    """One model that was fitted: its penalty, and what the cross-validation said of it."""
+    said = [f"{found.get('model')}, C {found.get('c'):g}"]
+    if found.get("folds", 1) > 1:
+        said.append(f"in {found['folds']} folds of the training part")
+    for key, shown in (("loss_cv", "loss"), ("auroc_cv", "AUROC")):
+        if (value := found.get(key)) is not None:
+            spread = found.get(f"{key}_spread")
+            said.append(f"{shown} {value:.3f}" + (f" ± {spread:.3f}" if spread is not None else ""))
+    return ("" if name == "classes" else f"{name}: ") + ", ".join(said)
 
 
 def _weights(record: Record) -> str:

