@@ -11,13 +11,13 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import platform
 import shlex
 import subprocess
 import sys
-from datetime import date
 from pathlib import Path
 from typing import Any
+
+from results_page import circumstances, put
 
 ROOT = Path(__file__).parents[1]
 SEEDS = (0, 1, 2)
@@ -71,7 +71,7 @@ def row(folder: Path, seed: int) -> str:
 def section(name: str, out: Path) -> str:
     """The part of the page about one archive."""
     commands = ARCHIVES[name]
-    seconds: dict[str, Any] = json.loads((out / f"{name}-0" / "run.json").read_text())
+    record: dict[str, Any] = json.loads((out / f"{name}-0" / "run.json").read_text())
     heads = ["seed", "test images / patients", *SHOWN, "seconds"]
     return "\n".join(
         [
@@ -87,19 +87,10 @@ def section(name: str, out: Path) -> str:
             f"|{' --- |' * len(heads)}",
             *(row(out / f"{name}-{seed}", seed) for seed in SEEDS),
             "",
-            f"{seconds['compute']['precision']}, {seconds['compute']['memory_format']},"
-            f" {seconds['hardware']['processor']}, {seconds['hardware']['cores']} cores; torch"
-            f" {seconds['versions']['torch']}, Python {platform.python_version()}, {date.today()}.",
+            circumstances(record),
             "",
         ]
     )
-
-
-def write(text: str, page: Path) -> None:
-    """Put the text between its marks in the page."""
-    start, end = "<!-- main job -->", "<!-- end of main job -->"
-    before, _, rest = page.read_text(encoding="utf-8").partition(start)
-    page.write_text(f"{before}{start}\n{text}\n{end}{rest.partition(end)[2]}", encoding="utf-8")
 
 
 def main() -> None:
@@ -113,7 +104,7 @@ def main() -> None:
         for seed in SEEDS:
             run(name, seed, asked.data, asked.out)
     text = "\n".join(section(name, asked.out) for name in ARCHIVES)
-    write(text, ROOT / "docs" / "results.md")
+    put(text, "main job")
 
 
 if __name__ == "__main__":

@@ -24,9 +24,6 @@ from medgraft.report.pairs import BY_CHANCE, CONFIDENCE, correct, delong_of_runs
 from medgraft.report.rows import same_rows
 from medgraft.report.saved import Saved
 
-# Phases of a run that are no training; what else a strategy needs (such as activations that
-# are computed once) is part of the price of the strategy.
-NOT_TRAINING = ("measure machine", "prepare", "predict", "evaluate")
 BY_PATIENT = (
     "Intervals are of the patients who were tested: in each replicate the same patients are drawn"
     " for all runs. The spread over seeds (first weights, order of the images, and which labels"
@@ -216,10 +213,7 @@ def _metrics(runs: Sequence[Run], write: Writer) -> dict[str, Any]:
 
 def seconds(saved: Saved) -> float | None:
     """Wall time of training alone; None if it was not recorded."""
-    if saved.record is None or "train" not in saved.record.seconds:
-        return None
-    taken = (s for phase, s in saved.record.seconds.items() if phase not in NOT_TRAINING)
-    return round(sum(taken), 2)
+    return None if saved.record is None else saved.record.seconds.get("train")
 
 
 def _network(runs: Sequence[Run], key: str) -> Any:

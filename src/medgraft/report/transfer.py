@@ -74,7 +74,7 @@ def write_transfer(folder: Path, *, replicates: int = 1000, seed: int = 0) -> Pa
     for drawing in drawings:
         write_text(RunFolder(folder).figures / f"{drawing.name}.svg", drawing.alone())
     page = folder / "transfer.html"
-    write_text(page, _page(found, asked, list(saved.values()), drawings))
+    write_text(page, _page(folder, found, asked, list(saved.values()), drawings))
     return page
 
 
@@ -99,7 +99,11 @@ def _figures(found: dict[str, Any], note: str) -> list[Drawing]:
 
 
 def _page(
-    found: dict[str, Any], asked: Experiment, saved: Sequence[Saved], drawings: Sequence[Drawing]
+    folder: Path,
+    found: dict[str, Any],
+    asked: Experiment,
+    saved: Sequence[Saved],
+    drawings: Sequence[Drawing],
 ) -> str:
     return fill_page(
         "transfer.html.j2",
@@ -111,7 +115,7 @@ def _page(
         rows=metric_rows(found),
         differences=difference_rows(found),
         costs=cost_rows(found),
-        runs=[_run_row(run, found) for run in asked.runs],
+        runs=[_run_row(run, found, folder) for run in asked.runs],
         drawings=drawings,
         columns=[(label(name), MEANINGS[name]) for name in COLUMNS],
         quantities=COSTS,
@@ -299,13 +303,14 @@ class RunRow:
     values: list[str]
 
 
-def _run_row(run: RunMade, found: dict[str, Any]) -> RunRow:
+def _run_row(run: RunMade, found: dict[str, Any], folder: Path) -> RunRow:
     arm = next(arm for arm in found["arms"] if arm["arm"] == run.arm)
     own = next(one for one in arm["runs"] if one["seed"] == run.seed)
+    report = f"{run.folder}/report.html"
     return RunRow(
         run.arm,
         run.seed,
-        "" if run.failure else quote(f"{run.folder}/report.html"),
+        quote(report) if (folder / report).is_file() else "",
         without_folders(run.failure or ""),
         _or_dash(own["seconds"], duration),
         [number(own["metrics"][name]) if own["metrics"] else DASH for name in COLUMNS],

@@ -58,7 +58,9 @@ def transfer(
         raise ArgumentError(f"--seeds must be at least 1, got {seeds}.")
     if int(os.environ.get("WORLD_SIZE", "1")) > 1:
         raise TrainingError("an experiment is run by one process, got several. Leave torchrun out.")
-    arms = sorted(arms, key=lambda arm: arm.name != VANILLA)  # what is compared with stands first
+    arms = sorted(
+        arms, key=lambda arm: arm.strategy != VANILLA
+    )  # what is compared with stands first
     check_arms(arms, recipe)
     _check_out(out)
     _keep_index(index_path, out / INDEX, recipe)
