@@ -14,8 +14,8 @@ from medgraft.train.recipe import Recipe, check_recipe
 from medgraft.train.setup import check_choices, last_stage
 from medgraft.train.strategies import find_strategy, strategies
 
-# What says how a network is tuned. The rest is what makes arms comparable: one network, the same
-# rows, the same images, the same augmentation, one way of judging.
+# What says how a network is tuned and answers. The rest is what makes arms comparable: one network,
+# the same rows, the same images, the same augmentation, one way of judging.
 OWN = (
     "epochs",
     "batch_size",
@@ -29,6 +29,10 @@ OWN = (
     "label_smoothing",
     "class_weights",
     "patience",
+    "validate_every",
+    "keep_best",
+    "combine",
+    "tta",
 )
 
 
