@@ -80,6 +80,20 @@ def test_a_run_of_two_processes_is_complete_and_whole(memory_format, spots, tmp_
     np.testing.assert_allclose(alone.table["p_right"], table["p_right"], atol=1e-5)
 
 
+@pytest.mark.parametrize("combine", ["ensemble", "average"])
+def test_two_processes_answer_with_several_networks_as_one_does_afterwards(
+    combine, spots, tmp_path
+):
+    out = RunFolder(tmp_path / "run")
+    settings = {"keep_best": 2, "combine": combine, "tta": "corners", "validate_every": 16}
+    done = call(*command(spots, out.path, **settings))
+    assert done.returncode == 0, done.stderr
+    table = pl.read_parquet(out.predictions)
+    alone = predict_files(out, [spots.parent / path for path in table["path"]])
+    np.testing.assert_allclose(alone.table["p_right"], table["p_right"], atol=1e-5)
+    assert len(list(out.members.glob("*.safetensors"))) == (combine == "ensemble")
+
+
 def test_what_one_process_refuses_ends_all_in_clear_lines(spots, tmp_path):
     (tmp_path / "run").mkdir()
     (tmp_path / "run" / "thesis.txt").write_text("mine")

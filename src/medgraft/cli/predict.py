@@ -33,7 +33,7 @@ class Predict:
     force: bool = False
     """Write over an existing table."""
     tta: str | None = None
-    """Views to average each answer over, such as corners; none for none, the run's own if not given."""
+    """Views to average each answer over, such as corners, or none; those of the run if not given, which chose its threshold with them."""
     device: str = "auto"
     """Where to compute."""
 

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Mapping
+from contextlib import closing
 from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from medgraft.progress import bar
 from medgraft.train.batches import Images
 from medgraft.train.supervised import Predictor, portions
 from medgraft.train.tta import Views, seen
@@ -41,13 +43,18 @@ class Ensemble:
         """
         for predictor in self.predictors:
             predictor.network.eval()
-        placement = self.best.placement
+        placement, processes = self.best.placement, self.best.processes
+        parts = portions(store, rows)
+        shown = bar(total=len(rows), what="answer", quiet=not processes.first)
 
         def told(chosen: slice) -> Tensor:
             images = placement.images(store.gather(rows[chosen]), store.scale)
-            return torch.from_numpy(self._answer(images))
+            answer = torch.from_numpy(self._answer(images))
+            shown.update(len(images) * processes.world)  # the others do as much
+            return answer
 
-        return self.best.collect(told, portions(store, rows))
+        with closing(shown):
+            return self.best.collect(told, parts)
 
     def _answer(self, images: Tensor) -> np.ndarray:
         shape = (int(images.shape[-2]), int(images.shape[-1]))
