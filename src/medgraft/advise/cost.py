@@ -27,31 +27,34 @@ class Cost:
     """Seconds, as measured.
 
     Attributes:
-        features: Per image, once through the network in evaluation mode.
+        features: Per image, once through the network up to a stage, in evaluation mode; by stage.
         tuning: Per image and epoch, forward and backward through the whole network, with
             augmentation and the step of the optimiser.
         epochs: Passes over the images when tuning.
         images: Labelled training images.
     """
 
-    features: float
+    features: dict[str, float]
     tuning: float
     epochs: int
     images: int
 
-    def seconds(self, strategy: str) -> float:
-        """Of training with a strategy; frozen networks see every image once."""
-        if strategy == "full":
+    def seconds(self, cut: str | None) -> float:
+        """Of tuning everything, or (with a cut) of computing the features after it, once.
+
+        To fit a linear classifier to those takes little beside it and is not counted.
+        """
+        if cut is None:
             return self.tuning * self.images * self.epochs
-        return self.features * self.images
+        return self.features[cut] * self.images
 
 
-def features_seconds(predictor: Predictor, data: Data, rows: np.ndarray) -> float:
-    """Seconds per image to pass once through a network in evaluation mode."""
+def features_seconds(predictor: Predictor, data: Data, rows: np.ndarray, stage: str) -> float:
+    """Seconds per image to pass once through a network up to a stage, in evaluation mode."""
     times = []
     for _ in range(STEPS + 1):
         began = time.perf_counter()
-        pooled_features(predictor, data.store, rows, predictor.network.backbone.names[-1:])
+        pooled_features(predictor, data.store, rows, [stage])
         times.append((time.perf_counter() - began) / len(rows))
     return min(times[1:])
 

@@ -76,14 +76,14 @@ class Advice:
             "confidence": found.confidence,
             "reasons": list(found.reasons),
             "doubts": list(found.doubts),
-            "seconds": cost.seconds(found.answer.strategy),
+            "seconds": cost.seconds(found.cut),
             "otherwise": {
                 "scenario": found.other.scenario,
                 "advice": found.other.sentence,
                 "strategy": found.other.strategy,
                 "cut": found.other_cut,
                 "flags": flags(self.other),
-                "seconds": cost.seconds(found.other.strategy),
+                "seconds": cost.seconds(found.other_cut),
             },
             "size": asdict(self.size),
             "distance": typical_distance(self.stages),
@@ -141,7 +141,7 @@ def advise(
         found,
         size,
         stages,
-        subject.cost(predictor, compute, size),
+        subject.cost(predictor, compute, size, {found.cut, found.other_cut}),
         _training(recipe, found.answer, found.cut),
         _training(recipe, found.other, found.other_cut),
         data,
@@ -175,7 +175,7 @@ def _check(recipe: Recipe, most: int) -> None:
 def _training(recipe: Recipe, answer: Answer, cut: str | None) -> Recipe:
     changes: dict[str, Any] = {"strategy": answer.strategy}
     if cut is not None:
-        changes["after"] = cut
+        changes = {"strategy": f"{answer.strategy}:{cut}", "after": None}
     if answer.gentle:
         changes["rate"] = float(f"{recipe.rate * GENTLE:.2g}")
     return recipe.model_copy(update=changes)
@@ -254,12 +254,14 @@ class _Subject:
             for name, rows in features.items()
         }
 
-    def cost(self, predictor: Predictor, compute: Compute, size: Size) -> Cost:
-        """Timed on a few of these images."""
+    def cost(
+        self, predictor: Predictor, compute: Compute, size: Size, cuts: set[str | None]
+    ) -> Cost:
+        """Timed on a few of these images; of frozen networks those that end at one of `cuts`."""
         batches = make_batches(self.recipe, self.data, compute, Processes())
         rows = self.data.stored[self.places[:LARGEST]]
         return Cost(
-            features_seconds(predictor, self.data, rows),
+            {cut: features_seconds(predictor, self.data, rows, cut) for cut in cuts if cut},
             tuning_seconds(self.recipe, predictor, self.data, batches, autocast=compute.autocast),
             self.recipe.epochs,
             size.labelled,

@@ -10,11 +10,13 @@ from medgraft.advise.scenario import Answer, answer
 from medgraft.advise.size import CAPACITY, PATIENTS, Size
 from medgraft.advise.stages import Stages
 
-# In units of the source's variance (see `frechet.per_channel`): from 1 on the features of these
-# images lie, in the mean, a whole standard deviation of the source away from where it had them.
-FAR = 1.0
+# Median over the stages, in variances of the source (see `frechet.per_channel`). Of the ImageNet weights
+# of ResNet-18 and MobileNetV2 photographs lie at 0.05 to 0.16, their negatives and grey versions too;
+# what has no structure at all (noise, blurred noise, empty images) lies at 0.6 to 1.1.
+FAR = 0.5
 NEAR = 2.0  # times over or under a border: measured again, it might fall on the other side
 WIDE = 0.1  # half the width of a probe's interval: the order of the stages is then mostly chance
+CHANCE = 0.5  # AUROC of a classifier that knows nothing
 CONFIDENCE = ("high", "moderate", "low")  # with no doubt, one, and more
 
 
@@ -179,9 +181,15 @@ def _probe_doubts(stages: Stages) -> tuple[str, ...]:
         return (f"No classifier could be judged: {best.get('reason', 'undefined')}.",)
     if best["low"] is None:
         return ("The classifiers have no interval.",)
-    if best["high"] - best["low"] > 2 * WIDE:
-        return (
-            f"The best classifier's AUROC is known to {best['low']:.2f}-{best['high']:.2f} only:"
-            " the order of the stages is mostly chance.",
+    doubts = []
+    if best["low"] <= CHANCE:
+        doubts.append(
+            "No stage is known to be better than chance: more labels, larger images or other weights"
+            " may be needed before any of this matters."
         )
-    return ()
+    if best["high"] - best["low"] > 2 * WIDE:
+        doubts.append(
+            f"The best classifier's AUROC is known to {best['low']:.2f}-{best['high']:.2f} only:"
+            " the order of the stages is mostly chance."
+        )
+    return tuple(doubts)

@@ -30,17 +30,17 @@ class Answer:
 
 FEATURES = Answer(
     "small and similar",
-    "head",
+    "linear",
     "deep",
     gentle=False,
     sentence="Keep the network as it is and train only a linear classifier on its features.",
 )
 EARLY = Answer(
     "small and different",
-    "head",
+    "svm",
     "early",
     gentle=False,
-    sentence="Keep the network as it is, cut it early, and train only a linear classifier there.",
+    sentence="Keep the network as it is, cut it early, and train a linear SVM on the features there.",
 )
 TUNE = Answer(
     "large and similar",

@@ -53,8 +53,8 @@ def write_advice(folder: Path) -> Path:
             title=f"{found['backbone']} from {file_name(found['weights'])}",
             warnings=[without_folders(text) for text in _warnings(found)],
             drawing=drawing,
-            command=settings_without_folders(" ".join(found["flags"])),
-            instead=settings_without_folders(" ".join(found["otherwise"]["flags"])),
+            command=_command(found["flags"]),
+            instead=_command(found["otherwise"]["flags"]),
             costs=_costs(found),
             table=[_row(one) for one in found["stages"]],
             verified=_verified(found.get("verified")),
@@ -65,6 +65,10 @@ def write_advice(folder: Path) -> Path:
         ),
     )
     return page
+
+
+def _command(flags: list[str]) -> str:
+    return settings_without_folders(" ".join(["medgraft train INDEX", *flags, "--out RUN"]))
 
 
 def _warnings(found: dict[str, Any]) -> list[str]:
@@ -78,7 +82,10 @@ def _costs(found: dict[str, Any]) -> dict[str, str]:
     return {
         "As advised": duration(found["seconds"]),
         f"Otherwise ({other['scenario']})": duration(other["seconds"]),
-        "An image once through the network": f"{1000 * cost['features']:.1f} ms",
+        **{
+            f"An image once, up to {stage}": f"{1000 * seconds:.1f} ms"
+            for stage, seconds in cost["features"].items()
+        },
         "An image forward and backward": f"{1000 * cost['tuning']:.1f} ms",
         "Images and epochs counted with": f"{count(cost['images'])}, {cost['epochs']}",
         "Measured on": hardware["accelerator"] or hardware["processor"],

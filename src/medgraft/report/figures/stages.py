@@ -92,7 +92,7 @@ def _axis(axes: Axes, title: str, names: Sequence[str], *, named: bool) -> None:
     axes.set_yticklabels(names if named else [])
     axes.tick_params(axis="y", length=0)
     axes.tick_params(axis="x", labelsize=8.5)
-    axes.locator_params(axis="x", nbins=4)
+    axes.locator_params(axis="x", nbins=3, prune="both")
     axes.margins(x=ROOM)
     axes.set_xlabel(title, fontsize=9)
     axes.spines["left"].set_visible(False)
