@@ -101,6 +101,11 @@ class TestJudge:
         assert judge(size(20), stages(-0.05, aurocs=(0.8, 0.95, 0.9, 0.85))).cut == "layer1"
         assert judge(size(2000), stages()).cut is None
 
+    def test_a_stage_that_both_scores_rank_high_beats_one_that_chance_raised_in_one(self):
+        known = stages(aurocs=(0.80, 0.93, 0.90, 0.92)).found
+        scored = [replace(s, logme=n) for s, n in zip(known, (-0.6, -0.5, -0.2, -0.1), strict=True)]
+        assert Stages(tuple(scored), None).best("deep").name == "layer3"
+
     def test_where_labels_cannot_tell_the_source_decides_with_a_doubt(self):
         for distance in (0.1, 10.0):
             found = judge(size(20), stages(gain=0.01, distance=distance))

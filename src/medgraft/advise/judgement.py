@@ -171,7 +171,7 @@ def _cut_reasons(chosen: Answer, stages: Stages) -> tuple[str, ...]:
         return ()
     best = stages.best(chosen.depth)
     which = "all stages" if chosen.depth == "deep" else "the early stages"
-    measure = "linear classifier" if best.auroc["value"] is not None else "LogME"
+    measure = "LogME" if best.auroc["value"] is None else "linear classifier and LogME together"
     return (f"Of {which} the features after {best.name} are best, by {measure}.",)
 
 

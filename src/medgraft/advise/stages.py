@@ -56,12 +56,18 @@ class Stages:
     gain: dict[str, Any] | None
 
     def best(self, depth: str) -> Stage:
-        """The stage whose probe is best, among the "early" half or all ("deep").
+        """The stage that AUROC of the probe and LogME together rank highest, of all or the "early" half.
 
-        Where there is no probe, the one with the highest LogME.
+        Both waver with few labels, but not in the same way: on chest films with 10 labels of each
+        class, the sum of their ranks chose better stages than either alone. Where there is no
+        probe, LogME decides.
         """
         count = early(len(self.found)) if depth == "early" else len(self.found)
-        return max(self.found[:count], key=_worth)
+        stages = self.found[:count]
+        worth = np.array([_worth(stage) for stage in stages])
+        ranks = np.sum([np.unique(c, return_inverse=True)[1] for c in worth.T], axis=0)
+        place = max(range(count), key=lambda k: (ranks[k], *worth[k]))
+        return stages[place]
 
 
 def _worth(stage: Stage) -> tuple[float, float]:
