@@ -24,6 +24,7 @@ FAMILIES = {  # family: (module, name of its registry)
     "formats": ("medgraft.export.formats", "formats"),
     "suggestions": ("medgraft.train.suggestions", "suggestions"),
     "metrics": ("medgraft.evaluate.metrics", "metrics"),
+    "measures": ("medgraft.evaluate.segmentation.measures", "measures"),
 }
 
 

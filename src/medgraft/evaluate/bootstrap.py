@@ -16,7 +16,7 @@ import numpy as np
 from medgraft.errors import ArgumentError
 from medgraft.evaluate.check import Floats
 from medgraft.evaluate.metrics import Metric
-from medgraft.evaluate.sample import Cases, Sample
+from medgraft.evaluate.sample import Cases, Sample, ratio
 from medgraft.machine import cores
 from medgraft.seeds import generator
 
@@ -67,8 +67,7 @@ def replicate(tasks: Sequence[Task], *, replicates: int, seed: int) -> list[list
     Raises:
         ArgumentError: If `replicates` is negative.
     """
-    if replicates < 0:
-        raise ArgumentError(f"replicates must not be negative, got {replicates}")
+    _not_negative(replicates)
     units = tasks[0][0].units
     step = _step([cases for cases, _ in tasks])
 
@@ -111,9 +110,63 @@ def resample(
     )
 
 
+def means(of_units: Floats, *, replicates: int, seed: int) -> Floats:
+    """Mean over the drawn units of numbers that each unit has of its own.
+
+    Args:
+        of_units: One row per patient (or image), shape (units, F); NaN where undefined.
+        replicates: How many.
+        seed: Of the draws; the same draws as `replicate` makes.
+
+    Returns:
+        Shape (replicates, F); a unit that does not define a column is left out of its mean, and
+        the mean is NaN where none of those drawn defines it.
+
+    Raises:
+        ArgumentError: If `replicates` is negative.
+    """
+    _not_negative(replicates)
+    units, step = len(of_units), _step_of(len(of_units))
+    parts = [
+        mean_of_defined(of_units, draw(units, min(step, replicates - first), seed, first=first))
+        for first in range(0, replicates, step)
+    ]
+    return np.concatenate(parts) if parts else np.empty((0, of_units.shape[1]))
+
+
+def mean_of_defined(of_units: Floats, counts: Floats | None = None) -> Floats:
+    """Means of the columns over the units that define them, each unit counted so often.
+
+    Args:
+        of_units: Shape (units, F), NaN where undefined.
+        counts: Shape (R, units); once each where None.
+
+    Returns:
+        Shape (R, F), NaN where no unit that counts defines the column.
+
+    Examples:
+        >>> mean_of_defined(np.array([[1.0, np.nan], [3.0, 5.0]]))
+        array([[2., 5.]])
+    """
+    if counts is None:
+        counts = np.ones((1, len(of_units)))
+    defined = ~np.isnan(of_units)
+    total = np.einsum("rp,pf->rf", counts, np.where(defined, of_units, 0.0))
+    weight = np.einsum("rp,pf->rf", counts, defined.astype(float))
+    return ratio(total, weight)
+
+
 def _step(all_cases: Sequence[Cases]) -> int:
-    widest = max(max(cases.units, len(cases.truth)) for cases in all_cases)
+    return _step_of(max(max(cases.units, len(cases.truth)) for cases in all_cases))
+
+
+def _step_of(widest: int) -> int:
     return max(DRAW, CHUNK // widest // DRAW * DRAW)
+
+
+def _not_negative(replicates: int) -> None:
+    if replicates < 0:
+        raise ArgumentError(f"replicates must not be negative, got {replicates}")
 
 
 def values(sample: Sample, wanted: Sequence[Metric]) -> list[Floats]:

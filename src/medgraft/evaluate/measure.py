@@ -210,12 +210,12 @@ def _together(
     if asked.positive is not None:
         return dict(classes[asked.positive])
     return {
-        metric.name: _mean({name: table[metric.name] for name, table in classes.items()})
+        metric.name: mean_over_labels({name: table[metric.name] for name, table in classes.items()})
         for metric in which
     }
 
 
-def _mean(of_labels: dict[str, Measured]) -> Measured:
+def mean_over_labels(of_labels: Mapping[str, Measured]) -> Measured:
     """Mean over the labels that define the metric; those that do not are named."""
     defined = [one for one in of_labels.values() if not np.isnan(one.value)]
     missing = [name for name, one in of_labels.items() if np.isnan(one.value)]
