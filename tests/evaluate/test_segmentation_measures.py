@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import assume, given, settings
+from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import array_shapes, arrays
 from loops_of_segmentation import TWINS
@@ -14,6 +14,8 @@ from medgraft.evaluate.segmentation.surface import boundary, surface_distances
 
 ALL = [measures.get(name) for name in measures.names()]
 OF_MASKS = [one for one in ALL if one.reads == "mask"]
+# Drawing arrays is slow enough that a busy machine would call it a fault.
+LOADED = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 SPACINGS = st.sampled_from([0.25, 0.3, 1.0, 2.5])
 
 
@@ -95,7 +97,7 @@ def test_a_share_of_one_empty_mask_is_zero(name):
     assert value(measures.get(name), empty, full) == 0
 
 
-@settings(max_examples=120, deadline=None)
+@settings(LOADED, max_examples=120)
 @given(pair=pairs(), tolerance=st.sampled_from([0.0, 0.3, 1.0, 2.0]))
 def test_agrees_with_its_definition_in_loops(pair, tolerance):
     truth, prediction, spacing = pair
@@ -105,7 +107,7 @@ def test_agrees_with_its_definition_in_loops(pair, tolerance):
         assert found == (None if expected is None else pytest.approx(expected, abs=1e-9))
 
 
-@settings(max_examples=80, deadline=None)
+@settings(LOADED, max_examples=80)
 @given(
     truth=arrays(bool, (3, 4), elements=st.booleans()),
     map_=arrays(
@@ -123,7 +125,7 @@ def test_a_threshold_is_reached_in_the_precision_of_the_map():
         assert iou_over_thresholds(np.ones((2, 2), bool), map_) == pytest.approx(0.2)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(LOADED, max_examples=60)
 @given(pair=pairs())
 def test_swapping_both_masks_changes_nothing_but_a_sign(pair):
     truth, prediction, spacing = pair
@@ -135,7 +137,7 @@ def test_swapping_both_masks_changes_nothing_but_a_sign(pair):
         assert one == (None if other is None else pytest.approx(other, abs=1e-9))
 
 
-@settings(max_examples=60, deadline=None)
+@settings(LOADED, max_examples=60)
 @given(pair=pairs(), margins=st.lists(st.integers(0, 3), min_size=6, max_size=6))
 def test_moving_both_masks_in_a_larger_image_changes_nothing(pair, margins):
     truth, prediction, spacing = pair
@@ -148,7 +150,7 @@ def test_moving_both_masks_in_a_larger_image_changes_nothing(pair, margins):
         assert moved == (None if still is None else pytest.approx(still, abs=1e-9))
 
 
-@settings(max_examples=60, deadline=None)
+@settings(LOADED, max_examples=60)
 @given(pair=pairs(), order=st.randoms(use_true_random=False))
 def test_turning_both_masks_and_their_spacing_changes_nothing(pair, order):
     truth, prediction, spacing = pair
@@ -165,7 +167,7 @@ def test_turning_both_masks_and_their_spacing_changes_nothing(pair, order):
         assert turned == (None if still is None else pytest.approx(still, abs=1e-9))
 
 
-@settings(max_examples=60, deadline=None)
+@settings(LOADED, max_examples=60)
 @given(pair=pairs(), scale=st.sampled_from([0.5, 2.0, 3.7]))
 def test_spacing_scales_distances_and_volumes_and_nothing_else(pair, scale):
     truth, prediction, spacing = pair
@@ -183,7 +185,7 @@ def test_spacing_scales_distances_and_volumes_and_nothing_else(pair, scale):
         assert other == expected
 
 
-@settings(max_examples=60, deadline=None)
+@settings(LOADED, max_examples=60)
 @given(pair=pairs())
 def test_lies_in_its_range(pair):
     truth, prediction, spacing = pair
@@ -192,7 +194,7 @@ def test_lies_in_its_range(pair):
         assert found is None or measure.range[0] <= found <= measure.range[1]
 
 
-@settings(max_examples=60, deadline=None)
+@settings(LOADED, max_examples=60)
 @given(pair=pairs())
 def test_dice_is_a_function_of_iou(pair):
     truth, prediction, _ = pair
@@ -200,7 +202,7 @@ def test_dice_is_a_function_of_iou(pair):
     assert dice(truth, prediction) == pytest.approx(2 * jaccard / (1 + jaccard))
 
 
-@settings(max_examples=60, deadline=None)
+@settings(LOADED, max_examples=60)
 @given(pair=pairs())
 def test_a_wider_tolerance_never_lowers_the_surface_dice(pair):
     truth, prediction, spacing = pair
