@@ -103,7 +103,26 @@ def test_undefined_masks_are_counted_and_said():
     assert found["metrics"]["hd95"]["undefined_masks"] == undefined
     assert "undefined_masks" not in found["metrics"]["dice"]
     empty = found["empty"]["tumour"]
-    assert empty["only_truth"] + empty["only_prediction"] == undefined
+    assert empty["missed"] + empty["false_alarm"] == undefined
+
+
+def test_empty_masks_are_counted_by_which_of_the_two_is_empty():
+    cases = {
+        "a": (0, 0),
+        "b": (1, 0),
+        "c": (1, 0),
+        "d": (0, 1),
+        "e": (1, 1),
+        "f": (0, 1),
+        "g": (0, 1),
+    }
+    rows = [
+        row
+        for name, (truth, called) in cases.items()
+        for row in judge_image([[0, truth]], [[0, called]], {"cell": 1}, image_id=name)
+    ]
+    empty = evaluate_segmentation(image_table(rows), replicates=0)["empty"]["cell"]
+    assert empty == {"both": 1, "false_alarm": 3, "missed": 2}
 
 
 def test_a_measure_that_no_image_defines_is_null_with_its_reason():

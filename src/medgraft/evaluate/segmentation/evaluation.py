@@ -279,12 +279,12 @@ def _record(
 
 
 def _empty(grid: Grid) -> dict[str, dict[str, int]]:
-    truth, predicted = (grid.voxels[:, :, n] == 0 for n in (0, 1))
+    there, called = (grid.voxels[:, :, n] > 0 for n in (0, 1))
     return {
         name: {
-            "both": int((truth & predicted)[:, k].sum()),
-            "only_truth": int((truth & ~predicted)[:, k].sum()),
-            "only_prediction": int((predicted & ~truth)[:, k].sum()),
+            "both": int((~there & ~called)[:, k].sum()),
+            "false_alarm": int((~there & called)[:, k].sum()),
+            "missed": int((there & ~called)[:, k].sum()),
         }
         for k, name in enumerate(grid.classes)
     }
