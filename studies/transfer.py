@@ -38,12 +38,12 @@ ARCHIVES: dict[str, dict[str, Any]] = {
     "cxr-kermany": {
         "index": "--layout csv --table labels.csv --path file --label label --patient group",
         "labels": (100, 10),
-        "recipe": {"size": 128, "augment": ("films",), "test": 0.2, "val": 0.03},
+        "recipe": {"size": 96, "augment": ("films",), "test": 0.2, "val": 0.02},
     },
     "histo-idc": {
         "index": "--layout csv --table labels.csv --path file --label label --patient patient",
         "labels": (100,),
-        "recipe": {"size": 96, "augment": ("patches",), "test": 0.2, "val": 0.1},
+        "recipe": {"size": 64, "augment": ("patches",), "test": 0.2, "val": 0.1},
     },
 }
 
@@ -65,8 +65,8 @@ NETWORKS: dict[str, dict[str, Any]] = {
 }
 
 SHARED: dict[int, dict[str, Any]] = {  # by labelled images per class
-    100: {"batch_size": 32, "epochs": 20, "rate": 1e-3},
-    10: {"batch_size": 10, "epochs": 30, "rate": 1e-3},
+    100: {"batch_size": 32, "epochs": 10, "rate": 1e-3},
+    10: {"batch_size": 10, "epochs": 15, "rate": 1e-3},
 }
 
 # Strategy, and settings of its own (as in --arms) from ImageNet weights; random weights have the
@@ -76,7 +76,7 @@ STRATEGIES: dict[str, dict[int, str]] = {
     "head": {100: "rate=1e-2", 10: "rate=1e-2"},
     "from:{from}": {100: "", 10: ""},
     "{gradual}": {100: "", 10: ""},
-    "two-phase": {100: "epochs=10", 10: "epochs=15"},
+    "two-phase": {100: "epochs=5", 10: "epochs=8"},
     "fine-tune": {100: "", 10: ""},
     "linear": {100: "", 10: ""},
     "svm": {100: "", 10: ""},

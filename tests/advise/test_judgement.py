@@ -123,6 +123,13 @@ class TestJudge:
         assert "no batch norms" in " ".join(found.doubts)
         assert found.confidence == "low"
 
+    def test_an_answer_with_the_same_cut_is_no_other_answer(self):
+        """The best of all stages is an early one: a second linear classifier there teaches nothing."""
+        evidence = stages(gain=0.0, distance=0.4, aurocs=(0.95, 0.9, 0.85, 0.8))
+        found = judge(size(10), evidence)
+        assert (found.answer.strategy, found.cut) == ("linear", "layer0")
+        assert (found.other.strategy, found.other_cut) == ("full", None)
+
     def test_near_the_border_of_size_the_other_answer_is_that_of_the_other_size(self):
         found = judge(size(90), stages())
         assert "within a factor of two" in " ".join(found.doubts)

@@ -70,9 +70,7 @@ def judge(size: Size, stages: Stages) -> Judgement:
     large = _large(size, stages.found[-1].channels)
     similar = _similar(stages)
     chosen = answer(large=large.yes, similar=similar.yes)
-    # with many images both answers tune everything, so the other one is that for few
-    flip_size = large.yes or large.margin <= similar.margin
-    other = answer(large=large.yes ^ flip_size, similar=similar.yes ^ (not flip_size))
+    other = _other(large, similar, stages)
     return Judgement(
         chosen,
         other,
@@ -83,6 +81,20 @@ def judge(size: Size, stages: Stages) -> Judgement:
         (*large.reasons, *similar.reasons, *_cut_reasons(chosen, stages)),
         (*large.doubts, *similar.doubts, *_probe_doubts(stages)),
     )
+
+
+def _other(large: _Side, similar: _Side, stages: Stages) -> Answer:
+    """The answer if the less certain side were the other one, unless that is the same training.
+
+    With many images both answers tune everything. With few, an early cut may be the best one of
+    all stages too; then the answers differ in the classifier alone, which teaches nothing.
+    """
+    sized = answer(large=not large.yes, similar=similar.yes)
+    if large.yes or large.margin <= similar.margin:
+        return sized
+    chosen = answer(large=large.yes, similar=similar.yes)
+    other = answer(large=large.yes, similar=not similar.yes)
+    return sized if _cut(other, stages) == _cut(chosen, stages) else other
 
 
 def _large(size: Size, channels: int) -> _Side:
