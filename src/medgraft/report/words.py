@@ -17,6 +17,11 @@ LABELS = {
     "f2": "F2",
     "f0.5": "F0.5",
     "brier": "Brier score",
+    "iou": "IoU",
+    "iou_over_thresholds": "IoU over thresholds",
+    "hd95": "95 % Hausdorff distance",
+    "surface_dice": "Surface Dice",
+    "surface_distance": "Mean surface distance",
     "ece": "Calibration error",
 }
 MEANINGS = {  # in the order in which they are shown
