@@ -3,8 +3,8 @@
 import pytest
 import torch
 
-from medgraft.errors import ArgumentError, UnknownNameError
-from medgraft.nets import create, outline
+from medgraft.errors import ArgumentError, MissingExtraError, ShapeError, UnknownNameError
+from medgraft.nets import create, create_dense, outline
 from medgraft.nets.backbones import backbones
 
 NAMES = [*backbones.names(), "timm:regnety_002", "timm:tinynet_e"]
@@ -21,14 +21,24 @@ def seeded():
     torch.manual_seed(0)
 
 
-def side(name):
-    return backbones.get(name).smallest_side
+def images(name, count, channels):
+    """Of the least size that the backbone takes."""
+    part = backbones.get(name)
+    return torch.rand(count, channels, *(part.smallest_side,) * part.dims)
+
+
+def build(name, how=create, **given):
+    """A network; the test is skipped where the extra that brings it is not installed."""
+    try:
+        return how(name, **given).network
+    except MissingExtraError as error:
+        pytest.skip(str(error))
 
 
 @pytest.fixture(scope="module", params=NAMES)
 def network(request):
     """Each backbone in turn; nothing below changes it."""
-    return create(request.param, in_channels=3, classes=2).network.eval()
+    return build(request.param, in_channels=3, classes=2).eval()
 
 
 class TestEveryBackbone:
@@ -41,8 +51,9 @@ class TestEveryBackbone:
 
     def test_declared_channels_and_strides_are_those_of_real_maps(self, network):
         backbone = network.backbone
-        pixels = 299 if "inception" in backbone.name else 128  # as published, or a quick size
-        x = torch.rand(1, 3, pixels, pixels)
+        quick = {2: 128, 3: 32}[backbone.dims]
+        pixels = 299 if "inception" in backbone.name else quick  # 299 as published
+        x = torch.rand(1, 3, *(pixels,) * backbone.dims)
         with torch.inference_mode():
             for stage in backbone.names:
                 x = backbone.stages[stage](x)
@@ -60,6 +71,8 @@ class TestEveryBackbone:
 @pytest.mark.parametrize("name", [*SMALL, "timm:tinynet_e", "timm:mobilenetv4_conv_small"])
 def test_composed_stages_equal_the_network_they_were_taken_from(name):
     timm = pytest.importorskip("timm")
+    if not timm.is_model(name.removeprefix("timm:")):
+        pytest.skip("timm has no such network; tests of its own compare it")
     backbone = create(name, in_channels=3, classes=2).network.eval().backbone
     full = timm.create_model(name.removeprefix("timm:"), num_classes=0).eval()
     ours = backbone.stages.state_dict()
@@ -73,7 +86,7 @@ def test_composed_stages_equal_the_network_they_were_taken_from(name):
 @pytest.mark.parametrize("name", SMALL)
 class TestOneOfEachFamily:
     def test_freezing_leaves_earlier_tensors_as_they_were_bit_for_bit(self, name):
-        network = create(name, in_channels=1, classes=2).network
+        network = build(name, in_channels=1, classes=2)
         cut = network.backbone.names[len(network.backbone.names) // 2]
         network.freeze_through(cut)
         frozen = network.backbone.names[: network.backbone.position(cut) + 1]
@@ -82,7 +95,7 @@ class TestOneOfEachFamily:
         optimiser = torch.optim.AdamW(learning, lr=0.1, weight_decay=0.1)
         for _ in range(2):
             network.train()
-            network(torch.rand(2, 1, side(name), side(name))).square().sum().backward()
+            network(images(name, 2, 1)).square().sum().backward()
             optimiser.step()
             optimiser.zero_grad()
         after = network.backbone.stages.state_dict()
@@ -91,10 +104,10 @@ class TestOneOfEachFamily:
         assert changed  # the others did learn
 
     def test_a_truncated_network_gives_the_hidden_maps_of_the_full_one(self, name):
-        network = create(name, in_channels=1, classes=2).network.eval()
+        network = build(name, in_channels=1, classes=2).eval()
         stage = network.backbone.names[-2]
         smaller = network.truncate_after(stage, classes=3).eval()
-        x = torch.rand(2, 1, side(name), side(name))
+        x = images(name, 2, 1)
         with torch.inference_mode():
             hidden = network.backbone.through(x, stage)
             assert torch.equal(smaller.backbone(x), hidden)
@@ -102,6 +115,31 @@ class TestOneOfEachFamily:
             assert torch.equal(network.backbone.beyond(hidden, stage), network.backbone(x))
             assert smaller(x).shape == (2, 3)
         assert smaller.backbone.out_channels == hidden.shape[1]
+
+    def test_a_decoder_on_it_answers_for_every_pixel_and_all_of_it_learns(self, name):
+        network = build(name, create_dense, in_channels=1, out_channels=3).eval()
+        x = images(name, 1, 1)
+        odd = torch.cat([x, x[:, :, :5]], dim=2)
+        if backbones.get(name).pads:
+            x = odd
+        else:
+            with pytest.raises(ShapeError, match=r"divisible by 8, got 21 x 16.*to 24 x 16"):
+                network(odd)
+        answer = network(x)
+        assert answer.shape == (1, 3, *x.shape[2:])
+        answer.square().sum().backward()
+        assert not [n for n, p in network.named_parameters() if p.grad is None]
+
+    def test_what_skips_to_the_decoder_is_not_written_over(self, name):
+        """A stage that works in place on what it is given would spoil the skip."""
+        network = build(name, create_dense, in_channels=1, out_channels=1).eval()
+        whole = network.divisor * -(-backbones.get(name).smallest_side // network.divisor)
+        x = torch.rand(1, 1, *(whole,) * network.backbone.dims)
+        with torch.inference_mode():
+            maps = network.encode(x)
+            assert set(maps) == {*network.skips.values(), network.backbone.names[-1]}
+            for stage, kept in maps.items():
+                assert torch.equal(kept, network.backbone.through(x, stage))
 
 
 # with a head of 14 outputs: Ke et al. 2021 (CheXtransfer) and our own count where it agrees

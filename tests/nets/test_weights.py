@@ -1,10 +1,15 @@
+import json
+import re
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
 from safetensors.torch import save_file
 
-from medgraft.errors import UnsafeFileError, WeightsError
-from medgraft.nets import create
+from medgraft.errors import UnknownNameError, UnsafeFileError, WeightsError
+from medgraft.files import sha256
+from medgraft.nets import create, create_dense, create_y
 from medgraft.nets.weights import save_weights
 
 
@@ -134,3 +139,100 @@ def test_real_imagenet_weights_tell_pictures_apart(data):
 def _spread(features):
     unit = torch.nn.functional.normalize(features, dim=1)
     return float((1 - unit @ unit.T).mean())
+
+
+def unet(kind=create_dense, **changes):
+    given = {"in_channels": 1, "out_channels": 1, **changes}
+    return kind("unet2d", **given)
+
+
+class TestPartsOfNetworks:
+    """An encoder, or an encoder and a decoder, go from one kind of network to another."""
+
+    @pytest.fixture
+    def restored(self, tmp_path):
+        """What a pretext task leaves behind: both branches of a Y."""
+        network = unet(create_y, classes=7).network
+        save_weights(network, tmp_path / "y.safetensors", {"architecture": "unet2d"})
+        return str(tmp_path / "y.safetensors"), network.state_dict()
+
+    def same(self, network, theirs, part):
+        ours = {k: v for k, v in network.state_dict().items() if k.startswith(f"{part}.")}
+        assert ours
+        return all(torch.equal(v, theirs[k]) for k, v in ours.items())
+
+    def test_a_classifier_takes_the_encoder_and_says_so(self, restored):
+        path, theirs = restored
+        made = create("unet2d", in_channels=1, classes=2, weights=path)
+        assert self.same(made.network, theirs, "backbone")
+        assert made.fit.afresh == {"head": "the file has another, with head.conv.bias"}
+        stages = made.network.backbone.stages.state_dict()
+        assert made.fit.origins == {name: f"backbone.stages.{name}" for name in stages}
+        assert {name.partition(".")[0] for name in made.fit.unused} == {"decoder", "output", "head"}
+
+    def test_a_dense_network_takes_encoder_and_decoder(self, restored):
+        path, theirs = restored
+        made = unet(weights=path)
+        assert all(self.same(made.network, theirs, p) for p in ("backbone", "decoder", "output"))
+        assert made.fit.afresh == {}
+        assert made.fit.origins["output.weight"] == "output.weight"
+        assert set(made.fit.loaded) >= {"level1.first.conv.weight", "output.bias"}
+        assert {name.partition(".")[0] for name in made.fit.unused} == {"head"}
+
+    def test_another_number_of_channels_starts_only_the_output_afresh(self, restored):
+        path, theirs = restored
+        made = unet(weights=path, out_channels=4)
+        assert self.same(made.network, theirs, "decoder")
+        assert list(made.fit.afresh) == ["output"]
+        assert "is (1, 64, 1, 1) in the file and (4, 64, 1, 1) here" in made.fit.afresh["output"]
+
+    @pytest.mark.parametrize(
+        ("other", "reason"),
+        [
+            ({"upsampling": "transposed"}, r"without decoder.levels.stride1.upsample.bias"),
+            ({"skips": False}, r"is \(256, 768, 3, 3\) in the file and \(256, 512, 3, 3\) here"),
+        ],
+    )
+    def test_another_kind_of_decoder_starts_afresh(self, restored, other, reason):
+        path, theirs = restored
+        made = unet(weights=path, **other)
+        assert self.same(made.network, theirs, "backbone")
+        assert re.search(reason, made.fit.afresh["decoder"])
+
+    def test_a_decoder_with_more_tensors_is_not_taken_in_part(self, tmp_path):
+        path = str(tmp_path / "transposed.safetensors")
+        save_weights(unet(upsampling="transposed").network, Path(path), {})
+        assert "with decoder.levels.stride1.upsample" in unet(weights=path).fit.afresh["decoder"]
+
+    def test_the_encoder_alone_can_be_asked_for(self, restored):
+        path, theirs = restored
+        made = unet(weights=path, parts=())
+        assert self.same(made.network, theirs, "backbone")
+        assert not self.same(made.network, theirs, "decoder")
+        assert made.fit.afresh == {"decoder": "not asked for", "output": "not asked for"}
+        with pytest.raises(UnknownNameError, match="no part of this network is called 'head'"):
+            unet(weights=path, parts=["head"])
+
+    def test_a_classifier_gives_its_encoder_to_dense_and_y_networks(self, file):
+        path, network = file
+        for kind, more in ((create_dense, {}), (create_y, {"classes": 3})):
+            made = kind("resnet18", in_channels=3, out_channels=1, weights=str(path), **more)
+            assert self.same(made.network, network.state_dict(), "backbone")
+            assert set(made.fit.afresh.values()) == {"the file has none"}
+            assert made.fit.origins["stem.conv1.weight"] == "conv1.weight"
+
+    def test_they_load_from_the_folder_of_a_run_too(self, tmp_path):
+        path = tmp_path / "weights.safetensors"
+        network = unet().network
+        save_weights(network, path, {})
+        record = {"hash": sha256(path), "backbone": "unet2d", "options": {}, "licence": "own"}
+        (tmp_path / "weights.json").write_text(json.dumps({**record, "mean": [0.5], "std": [0.2]}))
+        made = unet(create_y, classes=2, weights=str(tmp_path))
+        assert self.same(made.network, network.state_dict(), "decoder")
+        assert made.weights.mean == (0.5,)
+        with pytest.raises(WeightsError, match=r"backbone 'mobilenetv2_100', but .* 'unet2d'"):
+            create("mobilenetv2_100", in_channels=1, classes=2, weights=str(tmp_path))
+
+    def test_there_are_no_imagenet_weights_of_what_timm_does_not_have(self):
+        with pytest.raises(WeightsError, match="of a network of timm, which 'unet2d' is not"):
+            unet(weights="imagenet")

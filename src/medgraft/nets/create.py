@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Generic
 
 import torch
+from typing_extensions import TypeVar  # typing's has no default before Python 3.13
 
 from medgraft.errors import ArgumentError
 from medgraft.nets.backbones import find
+from medgraft.nets.encoder_decoder import EncoderDecoder, YNetwork
 from medgraft.nets.heads import make_head
-from medgraft.nets.network import Backbone, Network, cut
-from medgraft.nets.weights import Fit, WeightFile, load_into, open_weights
+from medgraft.nets.network import Backbone, Network, Staged, cut
+from medgraft.nets.weights import Fit, WeightFile, check_architecture, load_into, open_weights
 
 
 def outline(name: str, *, after: str | None = None) -> Backbone:
@@ -25,8 +28,11 @@ def outline(name: str, *, after: str | None = None) -> Backbone:
         return create(name, in_channels=3, classes=2, after=after).network.backbone
 
 
+Kind = TypeVar("Kind", bound=Staged, default=Network)
+
+
 @dataclass(frozen=True)
-class Created:
+class Created(Generic[Kind]):
     """A network and where its weights come from.
 
     Attributes:
@@ -36,7 +42,7 @@ class Created:
         fit: Which tensors were loaded; None for random weights.
     """
 
-    network: Network
+    network: Kind
     options: dict[str, Any]
     weights: WeightFile | None = None
     fit: Fit | None = None
@@ -75,10 +81,114 @@ def create(
         >>> sum(p.numel() for p in made.network.parameters())  # of 3 channels: 2,786,382
         2780110
     """
-    if in_channels < 1:
-        raise ArgumentError(f"in_channels must be at least 1, got {in_channels}")
+    backbone, file, used = _backbone(
+        name, in_channels=in_channels, weights=weights, after=after, options=options
+    )
+    network = Network(backbone, make_head(head, backbone.out_channels, classes))
+    return Created(network, used, file, load_into(network, file) if file else None)
+
+
+def create_dense(
+    name: str,
+    *,
+    in_channels: int,
+    out_channels: int,
+    weights: str | None = None,
+    after: str | None = None,
+    upsampling: str = "nearest",
+    skips: bool = True,
+    parts: Collection[str] | None = None,
+    options: dict[str, Any] | None = None,
+) -> Created[EncoderDecoder]:
+    """Build a network that answers with an image: for segmentation and for restoring.
+
+    Sides of images must be divisible by the deepest stride with `unet2d` and `unet3d` (8). With
+    other backbones, images of other sides are continued by their last pixels, and the answer is
+    cropped.
+
+    Args:
+        name: As in `create`; stages behind a global pool are left out.
+        in_channels: Channels of the images, 1 or more.
+        out_channels: Channels of the answer, 1 or more. Sigmoid or softmax belong to the loss.
+        weights: As in `create`. A decoder and an output in the file are loaded where they fit,
+            each as a whole.
+        after: Last stage to keep; None keeps all.
+        upsampling: "nearest" (values repeated) or "transposed" (learnt).
+        skips: Whether the decoder sees earlier stages; without, the network is an auto-encoder
+            whose deepest maps are the only path.
+        parts: What to load besides the backbone: of "decoder", "output"; None for all that fits.
+        options: Further options of the architecture.
+
+    Raises:
+        UnknownNameError: If there is no such backbone, stage, part or up-sampling.
+        WeightsError: If the weights of the backbone do not fit.
+
+    Examples:
+        >>> made = create_dense("unet3d", in_channels=1, out_channels=1)
+        >>> sum(p.numel() for p in made.network.parameters())
+        16320257
+    """
+    _positive(out_channels=out_channels)
+    backbone, file, used = _backbone(
+        name, in_channels=in_channels, weights=weights, after=after, options=options
+    )
+    pads = find(name).pads
+    network = EncoderDecoder(backbone, out_channels, upsampling=upsampling, skips=skips, pads=pads)
+    return Created(network, used, file, load_into(network, file, parts=parts) if file else None)
+
+
+def create_y(
+    name: str,
+    *,
+    in_channels: int,
+    out_channels: int,
+    classes: int,
+    weights: str | None = None,
+    after: str | None = None,
+    upsampling: str = "nearest",
+    parts: Collection[str] | None = None,
+    options: dict[str, Any] | None = None,
+) -> Created[YNetwork]:
+    """Build a network of two branches: as `create_dense`, and a head of `classes` logits beside.
+
+    Args:
+        name: As in `create_dense`, and so are the arguments not named here.
+        in_channels: Channels of the images, 1 or more.
+        out_channels: Channels of the answer.
+        classes: Number of logits.
+        weights: As in `create_dense`.
+        after: Last stage to keep.
+        upsampling: As in `create_dense`.
+        parts: Of "decoder", "output", "head".
+        options: Further options of the architecture.
+
+    Raises:
+        UnknownNameError: If there is no such backbone, stage, part or up-sampling.
+        WeightsError: If the weights of the backbone do not fit.
+    """
+    _positive(out_channels=out_channels, classes=classes)
+    backbone, file, used = _backbone(
+        name, in_channels=in_channels, weights=weights, after=after, options=options
+    )
+    pads = find(name).pads
+    network = YNetwork(backbone, out_channels, classes, upsampling=upsampling, pads=pads)
+    return Created(network, used, file, load_into(network, file, parts=parts) if file else None)
+
+
+def _backbone(
+    name: str,
+    *,
+    in_channels: int,
+    weights: str | None,
+    after: str | None,
+    options: dict[str, Any] | None,
+) -> tuple[Backbone, WeightFile | None, dict[str, Any]]:
+    """The stages, the file whose weights they are to have, and the options that were used."""
+    _positive(in_channels=in_channels)
     architecture = find(name)
     file = None if weights in (None, "none") else open_weights(str(weights), backbone=name)
+    if file is not None:
+        check_architecture(file, name)
     options = {**(file.options if file else {}), **(options or {})}
     built = architecture.build(in_channels, **options)
     try:
@@ -94,7 +204,10 @@ def create(
             f"a network must take images of any size, stage after stage, but {name!r} does not"
             f" ({str(error).splitlines()[0].rstrip('.')}). Choose another backbone."
         ) from error
-    if after is not None:
-        backbone = cut(backbone, after)
-    network = Network(backbone, make_head(head, backbone.out_channels, classes))
-    return Created(network, options, file, load_into(network, file) if file else None)
+    return backbone if after is None else cut(backbone, after), file, options
+
+
+def _positive(**counts: int) -> None:
+    for name, count in counts.items():
+        if count < 1:
+            raise ArgumentError(f"{name} must be at least 1, got {count}")

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from medgraft.errors import ArgumentError
+from medgraft.nets.convolution import convolution
 from medgraft.registry import unknown_name
 
 
@@ -61,6 +62,21 @@ def concat_head(channels: int, classes: int) -> nn.Sequential:
         if isinstance(module, nn.Linear):
             nn.init.kaiming_normal_(module.weight)
             nn.init.zeros_(module.bias)
+    return head
+
+
+def convolution_head(dims: int, channels: int, classes: int) -> nn.Sequential:
+    """A convolution to 1,024 channels with batch norm and ReLU, global average, a linear layer.
+
+    Source: the classifying branch of Semantic Genesis (Haghighi et al. 2020, arXiv:2007.06959).
+
+    Examples:
+        >>> sum(p.numel() for p in convolution_head(3, 512, 44).parameters())
+        14203948
+    """
+    head = convolution(dims, channels, 1024)
+    head.add_module("pool", GlobalAverage())
+    head.add_module("fc", nn.Linear(1024, classes))
     return head
 
 

@@ -1,10 +1,10 @@
-"""A network: a backbone of named stages and a head. Everything is a cut at a stage."""
+"""Networks: a backbone of named stages and what stands on it. Everything is a cut at a stage."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping
-from typing import Literal
+from typing import Literal, Self
 
 import torch
 from torch import Tensor, nn
@@ -101,28 +101,22 @@ def _measure(
     return channels, strides
 
 
-class Network(nn.Module):
-    """A backbone and a head.
+class Staged(nn.Module):
+    """What networks on a backbone share: freezing up to a stage, and parameters by stage.
 
     Frozen stages neither learn nor move: their parameters take no gradient and their
-    batch statistics stay as they are, whatever mode the network is put in.
+    batch statistics stay as they are, whatever mode the network is put in. What a subclass
+    holds besides the backbone (head, decoder, output) are its parts.
 
     Attributes:
         backbone: Named stages.
-        head: From maps to logits; its first layer pools.
     """
 
-    def __init__(self, backbone: Backbone, head: nn.Sequential) -> None:
+    def __init__(self, backbone: Backbone) -> None:
         super().__init__()
         self.backbone = backbone
-        self.head = head
         self._frozen = 0
         self._norms_move = False
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Logits, shape (B, classes)."""
-        logits: Tensor = self.head(self.backbone(x))
-        return logits
 
     def features(self, x: Tensor, stage: str | None = None) -> Tensor:
         """Averaged maps after `stage` (default: the last), shape (B, channels)."""
@@ -130,9 +124,9 @@ class Network(nn.Module):
         return maps.flatten(2).mean(dim=2)
 
     @property
-    def classes(self) -> int:
-        """Number of logits."""
-        return int(list(self.head.parameters())[-1].shape[0])
+    def parts(self) -> dict[str, nn.Module]:
+        """What is not the backbone, by name."""
+        return {name: part for name, part in self.named_children() if part is not self.backbone}
 
     @property
     def frozen_through(self) -> str | None:
@@ -143,28 +137,6 @@ class Network(nn.Module):
     def still_through(self) -> str | None:
         """The last stage of which nothing learns or moves, norms included, or None."""
         return None if self._norms_move else self.frozen_through
-
-    def prefix(self, x: Tensor) -> Tensor:
-        """What the still stages make of images: always the same, and so worth keeping.
-
-        With the whole backbone still, the pooling of the head is done too.
-        """
-        last = self.still_through
-        maps = x if last is None else self.backbone.through(x, last)
-        pooled: Tensor = self.head[: self._pooling](maps)
-        return pooled
-
-    def tail(self, x: Tensor) -> Tensor:
-        """Logits from what `prefix` made: ``tail(prefix(x))`` is ``forward(x)``."""
-        last = self.still_through
-        maps = self.backbone(x) if last is None else self.backbone.beyond(x, last)
-        logits: Tensor = self.head[self._pooling :](maps)
-        return logits
-
-    @property
-    def _pooling(self) -> int:
-        """Layers of the head that belong to the prefix: the first pools and has no parameters."""
-        return int(self.still_through == self.backbone.names[-1])
 
     def freeze_through(
         self, stage: str | None, *, norms: Literal["still", "moving"] = "still"
@@ -193,7 +165,7 @@ class Network(nn.Module):
         frozen = list(self.backbone.stages.values())[: self._frozen]
         return [m for stage in frozen for m in stage.modules() if isinstance(m, _BatchNorm)]
 
-    def train(self, mode: bool = True) -> Network:  # noqa: FBT001, FBT002 (torch's signature)
+    def train(self, mode: bool = True) -> Self:  # noqa: FBT001, FBT002 (torch's signature)
         """Put the network in training or evaluation mode; frozen stages stay in evaluation."""
         super().train(mode)
         for module in list(self.backbone.stages.values())[: self._frozen]:
@@ -201,6 +173,56 @@ class Network(nn.Module):
         for norm in self._moving_norms():
             norm.train(mode)
         return self
+
+    def parameter_groups(self) -> Iterator[tuple[str, list[nn.Parameter]]]:
+        """Parameters by stage, in order, and last those of each part; frozen ones too."""
+        for name, module in (*self.backbone.stages.items(), *self.parts.items()):
+            yield name, list(module.parameters())
+
+
+class Network(Staged):
+    """A backbone and a head.
+
+    Attributes:
+        backbone: Named stages.
+        head: From maps to logits; its first layer pools.
+    """
+
+    def __init__(self, backbone: Backbone, head: nn.Sequential) -> None:
+        super().__init__(backbone)
+        self.head = head
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Logits, shape (B, classes)."""
+        logits: Tensor = self.head(self.backbone(x))
+        return logits
+
+    @property
+    def classes(self) -> int:
+        """Number of logits."""
+        return int(list(self.head.parameters())[-1].shape[0])
+
+    def prefix(self, x: Tensor) -> Tensor:
+        """What the still stages make of images: always the same, and so worth keeping.
+
+        With the whole backbone still, the pooling of the head is done too.
+        """
+        last = self.still_through
+        maps = x if last is None else self.backbone.through(x, last)
+        pooled: Tensor = self.head[: self._pooling](maps)
+        return pooled
+
+    def tail(self, x: Tensor) -> Tensor:
+        """Logits from what `prefix` made: ``tail(prefix(x))`` is ``forward(x)``."""
+        last = self.still_through
+        maps = self.backbone(x) if last is None else self.backbone.beyond(x, last)
+        logits: Tensor = self.head[self._pooling :](maps)
+        return logits
+
+    @property
+    def _pooling(self) -> int:
+        """Layers of the head that belong to the prefix: the first pools and has no parameters."""
+        return int(self.still_through == self.backbone.names[-1])
 
     def truncate_after(self, stage: str, *, classes: int) -> Network:
         """A smaller network: the stages up to `stage`, shared with this one, and a new head.
@@ -215,12 +237,6 @@ class Network(nn.Module):
         frozen = backbone.names[: self._frozen]
         smaller.freeze_through(frozen[-1] if frozen else None)
         return smaller
-
-    def parameter_groups(self) -> Iterator[tuple[str, list[nn.Parameter]]]:
-        """Parameters by stage, in order, and last those of the head; frozen ones too."""
-        for name, module in self.backbone.stages.items():
-            yield name, list(module.parameters())
-        yield "head", list(self.head.parameters())
 
 
 def cut(backbone: Backbone, stage: str) -> Backbone:

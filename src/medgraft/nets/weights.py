@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from medgraft.errors import UnsafeFileError, WeightsError
 from medgraft.files import read_json, sha256
-from medgraft.nets.network import Backbone, Network
+from medgraft.nets.network import Backbone, Staged
+from medgraft.registry import unknown_name
 
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)
@@ -119,6 +121,11 @@ def _from_hub(backbone: str) -> WeightFile:
     import timm
 
     name = backbone.removeprefix("timm:")
+    if not timm.is_model(name):
+        raise WeightsError(
+            f"ImageNet weights must be of a network of timm, which {backbone!r} is not. Pass"
+            " --weights none, or a .safetensors file of weights for it."
+        )
     try:
         network = timm.create_model(name, pretrained=True, num_classes=0)
     except (RuntimeError, OSError) as error:
@@ -156,36 +163,61 @@ class Fit:
     """What became of the tensors of a weight file.
 
     Attributes:
-        loaded: Our names of the tensors that were set.
+        origins: Our names of the tensors that were set (those of stages begin with the stage,
+            others with their part) and their names in the file.
         unused: Names in the file that the network has no place for.
+        afresh: Parts that keep their random weights ("head", "decoder"), each with the reason.
     """
 
-    loaded: list[str]
+    origins: dict[str, str]
     unused: list[str]
+    afresh: dict[str, str]
+
+    @property
+    def loaded(self) -> list[str]:
+        """Our names of the tensors that were set."""
+        return list(self.origins)
 
 
-def load_into(network: Network, weights: WeightFile) -> Fit:
-    """Set the backbone (and the head, where it fits) from a weight file.
+def check_architecture(weights: WeightFile, backbone: str) -> None:
+    """Refuse weights that say that they are of another architecture.
 
-    A first layer for three channels is fitted to another number of channels by summing its
-    kernels (one grey channel sees what three equal ones would), shared out evenly if there
-    are more than one.
+    Raises:
+        WeightsError: With the name of the right one.
+    """
+    if weights.architecture not in (None, backbone, backbone.removeprefix("timm:")):
+        raise WeightsError(
+            f"weights must be of the backbone {backbone!r}, but '{weights.source}' holds"
+            f" {weights.architecture!r}. Pass --backbone {weights.architecture}."
+        )
+
+
+def load_into(network: Staged, weights: WeightFile, *, parts: Collection[str] | None = None) -> Fit:
+    """Set the backbone, and of the other parts each that fits as a whole, from a weight file.
+
+    So an encoder that was trained with a decoder goes into a classifier and the other way round,
+    and both go into another network for dense output. A first layer for three channels is fitted
+    to another number of channels by summing its kernels (one grey channel sees what three equal
+    ones would), shared out evenly if there are more than one.
+
+    Args:
+        network: What to set; unchanged if an error is raised.
+        weights: What to set it from.
+        parts: Which parts besides the backbone to set ("head", "decoder", "output"); None for
+            all that fit.
 
     Raises:
         WeightsError: If backbone tensors are missing or have another shape. All are listed.
+        UnknownNameError: If the network has no such part.
     """
+    for part in parts or ():
+        if part not in network.parts:
+            raise unknown_name("part of this network", part, network.parts)
     backbone = network.backbone
-    if weights.architecture not in (None, backbone.name, backbone.name.removeprefix("timm:")):
-        raise WeightsError(
-            f"weights must be of the backbone {backbone.name!r}, but '{weights.source}' holds"
-            f" {weights.architecture!r}. Pass --backbone {weights.architecture}."
-        )
+    check_architecture(weights, backbone.name)
     ours = backbone.stages.state_dict()
-    found = {
-        name: _fit_input(tensor, ours[name])
-        for name in ours
-        if (tensor := _tensor_for(name, weights, backbone)) is not None
-    }
+    origins = {name: their for name in ours if (their := _name_of(name, weights, backbone))}
+    found = {name: _fit_input(weights.tensors[o], ours[name]) for name, o in origins.items()}
     missing = [name for name in ours if name not in found]
     wrong = [
         f"{name} {tuple(tensor.shape)} into {tuple(ours[name].shape)}"
@@ -195,15 +227,23 @@ def load_into(network: Network, weights: WeightFile) -> Fit:
     if missing or wrong:
         raise WeightsError(_misfit(backbone.names, len(ours), missing, wrong, weights.source))
     backbone.stages.load_state_dict(found)
-    head = _load_head(network, weights)
-    used = {f"backbone.stages.{name}" for name in ours} | set(head)
+    afresh: dict[str, str] = {}
+    for name, module in network.parts.items():
+        reason = "not asked for" if parts is not None and name not in parts else None
+        reason = reason or _why_not(name, module, weights)
+        if reason is None:
+            origins |= _load_part(name, module, weights)
+        else:
+            afresh[name] = reason
+    used = {*origins.values(), *(f"backbone.stages.{name}" for name in ours)}
     used |= {backbone.source_names.get(name, name) for name in ours}
-    return Fit([*found, *head], sorted(set(weights.tensors) - used))
+    return Fit(origins, sorted(set(weights.tensors) - used), afresh)
 
 
-def _tensor_for(name: str, weights: WeightFile, backbone: Backbone) -> Tensor | None:
-    own = weights.tensors.get(f"backbone.stages.{name}")
-    return own if own is not None else weights.tensors.get(backbone.source_names.get(name, name))
+def _name_of(name: str, weights: WeightFile, backbone: Backbone) -> str | None:
+    """What a file calls one of our tensors; None if it has none."""
+    names = (f"backbone.stages.{name}", backbone.source_names.get(name, name))
+    return next((theirs for theirs in names if theirs in weights.tensors), None)
 
 
 def _fit_input(tensor: Tensor, ours: Tensor) -> Tensor:
@@ -217,17 +257,25 @@ def _fit_input(tensor: Tensor, ours: Tensor) -> Tensor:
     return tensor
 
 
-def _load_head(network: Network, weights: WeightFile) -> list[str]:
-    head = {f"head.{name}": tensor for name, tensor in network.head.state_dict().items()}
-    fits = {
-        name: weights.tensors[name]
-        for name, tensor in head.items()
-        if name in weights.tensors and weights.tensors[name].shape == tensor.shape
-    }
-    if len(fits) < len(head):
-        return []  # another number of classes: the head starts afresh, as a whole
-    network.head.load_state_dict({name.removeprefix("head."): t for name, t in fits.items()})
-    return list(fits)
+def _why_not(name: str, part: nn.Module, weights: WeightFile) -> str | None:
+    """Why a part starts afresh, as a whole; None if all of it is in the file, and fits."""
+    theirs = {key for key in weights.tensors if key.startswith(f"{name}.")}
+    if not theirs:
+        return "the file has none"
+    ours = {f"{name}.{key}": tensor for key, tensor in part.state_dict().items()}
+    for full in sorted(theirs ^ ours.keys()):
+        return f"the file has another, {'with' if full in theirs else 'without'} {full}"
+    for full, tensor in ours.items():
+        if weights.tensors[full].shape != tensor.shape:
+            shapes = tuple(weights.tensors[full].shape), tuple(tensor.shape)
+            return f"{full} is {shapes[0]} in the file and {shapes[1]} here"
+    return None
+
+
+def _load_part(name: str, part: nn.Module, weights: WeightFile) -> dict[str, str]:
+    keys = list(part.state_dict())
+    part.load_state_dict({key: weights.tensors[f"{name}.{key}"] for key in keys})
+    return {f"{name}.{key}": f"{name}.{key}" for key in keys}
 
 
 def _misfit(
@@ -249,7 +297,7 @@ def _misfit(
     )
 
 
-def save_weights(network: Network, path: Path, notes: dict[str, str]) -> None:
+def save_weights(network: Staged, path: Path, notes: dict[str, str]) -> None:
     """Write all tensors of a network as safetensors, whole or not at all."""
     from safetensors.torch import save_file
 

@@ -9,13 +9,14 @@ contract is checked by ``tests/nets/test_backbones.py``. Any network of timm nee
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Protocol
 
 from torch import nn
 
-from medgraft.errors import UnknownNameError
+from medgraft.errors import ArgumentError, UnknownNameError
 from medgraft.registry import Registry
 
 
@@ -49,6 +50,8 @@ class Architecture:
         dims: Spatial axes of its input, 2 or 3.
         source: Paper.
         smallest_side: Least input side that every stage survives, in pixels.
+        pads: Whether dense output pads images whose sides the strides do not divide; if not,
+            they are refused.
     """
 
     name: str
@@ -56,13 +59,14 @@ class Architecture:
     dims: int
     source: str
     smallest_side: int = 32
+    pads: bool = True
 
 
 backbones: Registry[Architecture] = Registry("backbone", __name__)
 
 
 def backbone(
-    *names: str, source: str, dims: int = 2, smallest_side: int = 32
+    *names: str, source: str, dims: int = 2, smallest_side: int = 32, pads: bool = True
 ) -> Callable[[Callable[..., Parts]], Callable[..., Parts]]:
     """Register a function ``(name, in_channels, **options) -> Parts`` under each of `names`."""
 
@@ -70,7 +74,7 @@ def backbone(
         for name in names:
             backbones.add(
                 name,
-                Architecture(name, _bound(build, name), dims, source, smallest_side),
+                Architecture(name, _bound(build, name), dims, source, smallest_side, pads),
             )
         return build
 
@@ -79,6 +83,10 @@ def backbone(
 
 def _bound(build: Callable[..., Parts], name: str) -> Builder:
     def bound(in_channels: int, **options: Any) -> Parts:
+        try:
+            inspect.signature(build).bind(name, in_channels, **options)
+        except TypeError as error:
+            raise ArgumentError(f"{name} must accept the options {options}: {error}.") from error
         return build(name, in_channels, **options)
 
     return bound
