@@ -12,6 +12,7 @@ from medgraft.errors import MissingExtraError
 from medgraft.nets import create
 from medgraft.nets.backbones.resnet_3d import LAYERS, WITHOUT_PARAMETERS, Shortcut
 
+
 def count_by_hand(name):
     """From the definition: kernels, and two numbers per channel of each norm; no biases."""
     block, layers = LAYERS[name]
