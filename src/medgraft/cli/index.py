@@ -28,6 +28,7 @@ class Index:
     Examples:
         medgraft index films --out films.parquet
         medgraft index films --table labels.csv --path file --label label --patient patient
+        medgraft index cells --layout image_mask --mask-classes background=0,nucleus=255
         medgraft index films --patient-from '(?P<patient>P[0-9]+)_' --out films.parquet
     """
 
@@ -51,6 +52,8 @@ class Index:
     """Column with what must not cross a split: site, slide, video."""
     mask: Word = ""
     """Column with the path of the mask; none if there is none."""
+    mask_classes: str | None = None
+    """Names and numbers in the masks, the background first: background=0,nucleus=255."""
     view: str | None = None
     """Column with the view, such as PA."""
     study: str | None = None
@@ -70,6 +73,7 @@ class Index:
         """Index, save, and say what was found."""
         from medgraft.errors import ArgumentError, OutputError
         from medgraft.index.build import build
+        from medgraft.index.masks import MaskClasses
 
         out = self.out / "index.parquet" if self.out.is_dir() else self.out
         if out.suffix != ".parquet":
@@ -86,6 +90,7 @@ class Index:
             layout=self.layout,
             asked=self._asked(),
             patient_from=self.patient_from,
+            mask_classes=MaskClasses.parse(self.mask_classes) if self.mask_classes else None,
             decode=not self.no_decode,
             workers=self.workers,
         )
@@ -113,7 +118,7 @@ class Index:
 
 def _report(built: Built, out: Path) -> None:
     """Say what was found, and what the user has to know before trusting a number."""
-    from medgraft.index.summary import label_lines, summarise
+    from medgraft.index.summary import label_lines, mask_line, summarise
     from medgraft.index.table import beside
 
     index, said = built.index, summarise(built.index)
@@ -126,6 +131,8 @@ def _report(built: Built, out: Path) -> None:
     print(f"labels    {first}")
     for line in others:
         print(f"          {line}")
+    if index.mask_classes is not None:
+        print(f"masks     {mask_line(index)}")
     rejected = index.rejects.height
     print(f"rejected  {rejected}" + (f" (see {beside(out, 'rejects.csv')})" if rejected else ""))
     for path, reason, _ in index.rejects.head(3).iter_rows():

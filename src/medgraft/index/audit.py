@@ -85,6 +85,7 @@ def audit(
         *_values(index),
         *_sizes(index),
         *_people(index),
+        *_masks(index),
         *_rejects(index),
     ]
     rank = ("refuse", "warn", "note")
@@ -265,6 +266,36 @@ def _people(index: Index) -> Iterator[Finding]:
         return
     missing = index.frame.filter(pl.col("patient_id").is_null())["path"].to_list()
     yield from _finding("patient_missing", "warn", missing, "images without a patient")
+
+
+def _masks(index: Index) -> Iterator[Finding]:
+    """What a network that is to find these classes could not learn, or not be judged on."""
+    if index.mask_classes is None:
+        return
+    frame, names = index.frame, index.mask_classes.names
+    without = frame.filter(pl.col("mask_path").is_null())["path"].to_list()
+    yield from _finding("mask_missing", "note", without, "images without a mask")
+    known = frame.filter(pl.col("mask_counts").is_not_null())
+    total, most = pl.col("mask_counts").list.sum(), pl.col("mask_counts").list.max()
+    ground = pl.col("mask_counts").list.first()
+    empty = known.filter(ground == total)["path"].to_list()
+    message = f"masks without foreground (all of it {names[0]})"
+    yield from _finding("mask_empty", "note", empty, message)
+    full = known.filter((most == total) & (ground < total))["path"].to_list()
+    yield from _finding("mask_constant", "warn", full, "masks of one single class of foreground")
+    if known.height and len(empty) == known.height:
+        yield Finding("no_foreground", "refuse", len(empty), "no mask has any foreground")
+        return
+    whole = [("the archive", known)]
+    parts = [(part, known.filter(pl.col("split") == part)) for part in PARTS]
+    for where, rows in whole + [(part, rows) for part, rows in parts if rows.height]:
+        never = [
+            name
+            for place, name in enumerate(names)
+            if not (rows["mask_counts"].list.get(place) > 0).any()
+        ]
+        message = f"mask classes that never occur in {where} ({_and(never)})"
+        yield from _finding("mask_class_missing", "warn", never, message)
 
 
 def _rejects(index: Index) -> Iterator[Finding]:

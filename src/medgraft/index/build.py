@@ -12,10 +12,14 @@ import polars as pl
 
 from medgraft.errors import ArgumentError, TableError
 from medgraft.index.layouts import Asked, choose
+from medgraft.index.masks import MaskClasses, strange_values
 from medgraft.index.measure import TAGS
 from medgraft.index.paths import Reject, reject_table
 from medgraft.index.table import MEASURED, Index
 from medgraft.pool import spread
+
+MASKED: dict[str, Any] = {"mask_id": pl.String, "mask_values": pl.List(pl.List(pl.Int64))}
+MANY_CLASSES = 32  # more of them than that are often the edges that a lossy format blurred
 
 
 @dataclass(frozen=True)
@@ -49,6 +53,7 @@ def build(
     layout: str = "auto",
     asked: Asked = Asked(),  # noqa: B008 (frozen)
     patient_from: str | None = None,
+    mask_classes: MaskClasses | None = None,
     decode: bool = True,
     workers: int | None = None,
 ) -> Built:
@@ -62,6 +67,9 @@ def build(
         asked: Which columns hold what, for layouts with a table.
         patient_from: A column, or a regular expression with a group ``(?P<patient>...)`` that
             is searched in the path of each image.
+        mask_classes: Name and number of each class in the masks; None takes the numbers that are
+            found. A row whose mask holds another number, or does not lie on the grid of its
+            image, is a reject.
         decode: Whether to decode; without, damaged images are not found and `audit` cannot
             tell constant or near-identical ones.
         workers: Processes; None takes one per processor, 0 this process.
@@ -79,6 +87,7 @@ def build(
     found = part.find(source.absolute(), asked)
     gathered = _with_patients(_Gathered(found.frame, found.rejects), pattern)
     gathered = _measured(gathered, found.root, decode=decode, workers=workers)
+    gathered, classes, said = _classed(gathered, mask_classes)
     if gathered.frame.is_empty():
         raise TableError(_nothing_left(source, gathered.rejects))
     known = "patient_id" in gathered.frame.columns and gathered.frame["patient_id"].count() > 0
@@ -89,8 +98,9 @@ def build(
         layout=part.name,
         patients_known=known,
         rejects=reject_table(gathered.rejects),
+        mask_classes=classes,
     )
-    return Built(index, part.name, why, tuple(found.notes), found.guessed)
+    return Built(index, part.name, why, (*found.notes, *said), found.guessed)
 
 
 def _patient_rule(rule: str | None, asked: Asked) -> tuple[re.Pattern[str] | None, Asked]:
@@ -126,7 +136,11 @@ def _with_patients(gathered: _Gathered, pattern: re.Pattern[str] | None) -> _Gat
 
 def _measured(gathered: _Gathered, root: Path, *, decode: bool, workers: int | None) -> _Gathered:
     """Each row with its hash and what decoding gave; unreadable ones become rejects."""
-    jobs = _jobs(gathered.frame["path"].to_list())
+    masks = _masks(gathered.frame)
+    jobs = [
+        (paths, {path: masks[path] for path in paths if path in masks})
+        for paths in _jobs(gathered.frame["path"].to_list())
+    ]
     settings = {"root": str(root), "decode": decode}
     rows, rejects = [], list(gathered.rejects)
     with spread(
@@ -138,13 +152,100 @@ def _measured(gathered: _Gathered, root: Path, *, decode: bool, workers: int | N
     ) as replies:
         for reply in replies:
             if reply.failure:
-                rejects += [Reject(path, *reply.failure) for path in jobs[reply.place]]
+                rejects += [Reject(path, *reply.failure) for path in jobs[reply.place][0]]
             else:
                 rows += reply.said["rows"]
                 rejects += [Reject(*reject) for reject in reply.said["rejects"]]
     text: dict[str, Any] = dict.fromkeys(("path", "image_id", *TAGS), pl.String)
-    schema = pl.Schema({**text, **MEASURED})
+    masked = MASKED if masks else {}
+    schema = pl.Schema({**text, **MEASURED, **masked})
     return _Gathered(_joined(gathered.frame, pl.DataFrame(rows, schema=schema)), rejects)
+
+
+def _masks(frame: pl.DataFrame) -> dict[str, str]:
+    """The mask of each image that has one."""
+    if "mask_path" not in frame.columns:
+        return {}
+    named = frame.filter(pl.col("mask_path").is_not_null())
+    return dict(zip(named["path"], named["mask_path"], strict=True))
+
+
+def _classed(
+    gathered: _Gathered, asked: MaskClasses | None
+) -> tuple[_Gathered, MaskClasses | None, list[str]]:
+    """Rows with the pixels of each class, the classes, and sentences for the user.
+
+    Rows whose mask holds a number of no class are rejects, and so are identical images with
+    masks that differ: nobody but the user knows which one is right.
+    """
+    frame, rejects = gathered.frame, list(gathered.rejects)
+    if "mask_id" not in frame.columns or frame["mask_id"].count() == 0:
+        if asked is not None:
+            raise ArgumentError(
+                "--mask-classes names the classes of masks, and no image has a mask that can be"
+                " used. Name their column with --mask, or take --layout image_mask."
+            )
+        drop = [name for name in MASKED if name in frame.columns]
+        return _Gathered(frame.drop(drop), rejects), None, []
+    frame, doubled = _one_mask_each(frame)
+    values = [dict(pairs) if pairs is not None else None for pairs in frame["mask_values"]]
+    found = sorted({value for pairs in values if pairs is not None for value in pairs})
+    classes = asked or _found_classes(found)
+    wrong = [sorted(set(p or ()) - set(classes.values)) if classes else [] for p in values]
+    for path, mask, strange in zip(frame["path"], frame["mask_path"], wrong, strict=True):
+        if strange and classes:
+            reason = f"{strange_values(strange[:5], classes)} ('{mask}')"
+            rejects.append(Reject(path, reason, "Mend the mask, or name the class too."))
+    counts = [[p.get(v, 0) for v in classes.values] if p and classes else None for p in values]
+    kept = frame.drop("mask_values").with_columns(
+        pl.Series("mask_counts", counts, dtype=pl.List(pl.Int64))
+    )
+    kept = kept.filter(pl.Series([not strange for strange in wrong], dtype=pl.Boolean))
+    return _Gathered(kept, rejects + doubled), classes, _said_of_classes(classes, asked)
+
+
+def _found_classes(values: list[int]) -> MaskClasses | None:
+    """Classes of the values found; None if nothing was decoded."""
+    if not values:
+        return None
+    if len({0, *values}) < 2:
+        raise TableError(
+            "masks must hold at least two classes, and all pixels of all masks are 0."
+            " Name the classes with --mask-classes, or leave the masks out with --mask none."
+        )
+    try:
+        return MaskClasses.of_values(values)
+    except ArgumentError as error:
+        raise TableError(
+            f"the masks hold {len(values)} different values, such as"
+            f" {', '.join(map(str, values[:5]))}; at most 255 can be classes. Name the right ones"
+            " with --mask-classes, or leave the masks out with --mask none."
+        ) from error
+
+
+def _said_of_classes(classes: MaskClasses | None, asked: MaskClasses | None) -> list[str]:
+    if classes is None:
+        return ["masks were not decoded, so their classes are unknown; give --mask-classes"]
+    if asked is None and len(classes.names) > MANY_CLASSES:
+        return [
+            f"the masks hold {len(classes.names)} different values; if only some of them are"
+            " classes, name those with --mask-classes"
+        ]
+    return []
+
+
+def _one_mask_each(frame: pl.DataFrame) -> tuple[pl.DataFrame, list[Reject]]:
+    """Rows without those that share their image, byte by byte, with another mask."""
+    kinds = pl.col("mask_id").drop_nulls().n_unique().over("image_id")
+    rejects = [
+        Reject(
+            path,
+            f"an image that is the same byte by byte has another mask than '{mask}'",
+            "Decide which mask holds, and keep one of the images.",
+        )
+        for path, mask in frame.filter(kinds > 1).select("path", "mask_path").iter_rows()
+    ]
+    return frame.filter(kinds <= 1), rejects
 
 
 def _joined(frame: pl.DataFrame, measured: pl.DataFrame) -> pl.DataFrame:

@@ -6,7 +6,7 @@ The workers of the pool import this file, so it stays free of tables and their p
 from __future__ import annotations
 
 import zipfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -16,6 +16,7 @@ import numpy as np
 
 from medgraft.errors import ReadError
 from medgraft.index.hashing import array_id, content_id, perceptual, thumbnail
+from medgraft.index.masks import check_grid, count_values, read_mask
 from medgraft.read import Scan, identity, read
 from medgraft.read.quiet import quiet
 from medgraft.worker import Work
@@ -33,9 +34,9 @@ class Measured:
 
 @contextmanager
 def measuring(root: str, *, decode: bool) -> Iterator[Work]:
-    """Work for `medgraft.pool.spread`: from paths to the fields of what `measure` finds."""
+    """Work for `medgraft.pool.spread`: from paths and masks to the fields of what `measure` finds."""
     with quiet():
-        yield lambda paths: (vars(measure(Path(root), paths, decode=decode)), None)
+        yield lambda job: (vars(measure(Path(root), job[0], decode=decode, masks=job[1])), None)
 
 
 @contextmanager
@@ -52,21 +53,25 @@ def comparing() -> Iterator[Work]:
         yield lambda file: (None, small(file))
 
 
-def measure(root: Path, paths: Sequence[str], *, decode: bool = True) -> Measured:
+def measure(
+    root: Path, paths: Sequence[str], *, decode: bool = True, masks: Mapping[str, str] | None = None
+) -> Measured:
     """Hash and decode the images of one file.
 
     Args:
         root: The folder that `paths` start from.
         paths: One path, or all members that are wanted of one archive.
         decode: Whether to decode, or only to hash the content.
+        masks: The mask of each path that has one; it must lie on the grid of its image.
     """
-    found = Measured()
+    found, masks = Measured(), masks or {}
     archive = Path(root, paths[0].partition("#")[0])
     if "#" in paths[0] and archive.suffix.lower() == ".npz":
-        _measure_members(root, paths, archive, found, decode=decode)
+        _measure_members(root, paths, archive, found, decode=decode, masks=masks)
         return found
     for path in paths:
-        _measure_file(Path(root, path), path, found, decode=decode)
+        mask = f"{root}/{masks[path]}" if path in masks else None
+        _measure_file(Path(root, path), path, found, decode=decode, mask=mask)
     return found
 
 
@@ -77,7 +82,9 @@ def _identify(file: str) -> dict[str, Any]:
         return {"reject": (error.reason, error.remedy)}
 
 
-def _measure_file(file: Path, path: str, found: Measured, *, decode: bool) -> None:
+def _measure_file(
+    file: Path, path: str, found: Measured, *, decode: bool, mask: str | None
+) -> None:
     try:
         row = {
             "path": path,
@@ -88,8 +95,11 @@ def _measure_file(file: Path, path: str, found: Measured, *, decode: bool) -> No
         if decode:
             scan = read(file)
             row |= describe(scan) | _tags(file, scan)
+        if mask:
+            row |= _describe_mask(mask, scan if decode else None)
     except ReadError as error:
-        found.rejects.append((path, error.reason, error.remedy))
+        whose = f"its mask '{mask}' cannot be used: " if error.path == mask else ""
+        found.rejects.append((path, f"{whose}{error.reason}", error.remedy))
     except OSError as error:
         found.rejects.append(
             (
@@ -111,7 +121,13 @@ def _tags(file: Path, scan: Scan) -> dict[str, str]:
 
 
 def _measure_members(
-    root: Path, paths: Sequence[str], archive: Path, found: Measured, *, decode: bool
+    root: Path,
+    paths: Sequence[str],
+    archive: Path,
+    found: Measured,
+    *,
+    decode: bool,
+    masks: Mapping[str, str],
 ) -> None:
     """All wanted rows of an archive's arrays; each array is unpacked once."""
     wanted: dict[str, list[tuple[str, int]]] = {}
@@ -126,11 +142,17 @@ def _measure_members(
             reason = f"its archive cannot be unpacked: {str(error).partition(chr(10))[0]}"
             found.rejects += [(path, reason, "Copy the archive again.") for path, _ in rows]
             continue
-        _measure_rows(root, rows, images, found, decode=decode)
+        _measure_rows(root, rows, images, found, decode=decode, masks=masks)
 
 
 def _measure_rows(
-    root: Path, rows: list[tuple[str, int]], images: np.ndarray, found: Measured, *, decode: bool
+    root: Path,
+    rows: list[tuple[str, int]],
+    images: np.ndarray,
+    found: Measured,
+    *,
+    decode: bool,
+    masks: Mapping[str, str],
 ) -> None:
     for path, number in rows:
         if not 0 <= number < len(images):
@@ -138,9 +160,44 @@ def _measure_rows(
             found.rejects.append((path, reason, "Correct the number."))
             continue
         row: dict[str, Any] = {"path": path, "image_id": array_id(images[number])}
-        if decode:
-            row |= describe(_member_scan(images[number], f"{root}/{path}"))
+        scan = _member_scan(images[number], f"{root}/{path}") if decode else None
+        if scan is not None:
+            row |= describe(scan)
+        if path in masks:
+            try:
+                row |= _describe_mask(f"{root}/{masks[path]}", scan)
+            except ReadError as error:
+                reason = f"its mask '{masks[path]}' cannot be used: {error.reason}"
+                found.rejects.append((path, reason, error.remedy))
+                continue
         found.rows.append(row)
+
+
+def _describe_mask(mask: str, image: Scan | None) -> dict[str, Any]:
+    """The hash of a mask and, if its image was decoded, how many pixels have which value.
+
+    Raises:
+        ReadError: If it cannot be read, or does not lie on the grid of its image.
+    """
+    try:
+        row: dict[str, Any] = {"mask_id": _mask_id(mask)}
+    except OSError as error:
+        raise ReadError(
+            mask, f"it cannot be opened: {error.strerror}", "Check the file."
+        ) from error
+    if image is not None:
+        scan = read_mask(mask)
+        check_grid(image, scan)
+        row["mask_values"] = count_values(scan)
+    return row
+
+
+def _mask_id(mask: str) -> str:
+    """The hash of the file, and the place in it if it is an archive."""
+    if Path(mask).exists():
+        return content_id(Path(mask))
+    file, _, member = mask.partition("#")
+    return f"{content_id(Path(file))}#{member}"
 
 
 def _member_scan(image: np.ndarray, source: str) -> Scan:

@@ -19,6 +19,8 @@ def summarise(index: Index) -> dict[str, Any]:
         `images`, `patients` (None where they are unknown), `patients_known`, `layout`,
         `rejected`, and `splits`: for each part that has images its `images`, `patients`,
         `unlabelled` (images blank in every label) and `classes` (name: images that have it).
+        Of an index with masks, also `masks`: images with one, and `mask_classes`: images in
+        which a class of pixels occurs, by name (None where masks were not decoded).
     """
     found = {part: index.frame.filter(pl.col("split") == part) for part in PARTS}
     return {
@@ -37,7 +39,30 @@ def _counts(index: Index, rows: pl.DataFrame) -> dict[str, Any]:
         "patients": patients,
         "unlabelled": unlabelled(index, rows),
         "classes": class_counts(index, rows),
+        **mask_counts(index, rows),
     }
+
+
+def mask_counts(index: Index, rows: pl.DataFrame) -> dict[str, Any]:
+    """How many of `rows` have a mask, and in how many each class occurs; nothing without masks."""
+    if index.mask_classes is None:
+        return {}
+    counts = rows["mask_counts"].drop_nulls().to_list()
+    names = index.mask_classes.names
+    seen = {name: sum(c[place] > 0 for c in counts) for place, name in enumerate(names)}
+    return {"masks": rows["mask_path"].count(), "mask_classes": seen if counts else None}
+
+
+def mask_line(index: Index) -> str:
+    """Masks and their classes in one line, for an index with masks."""
+    assert index.mask_classes is not None
+    said = mask_counts(index, index.frame)
+    seen = said["mask_classes"] or dict.fromkeys(index.mask_classes.names, "?")
+    listed = ", ".join(
+        f"{name} ({value}) in {seen[name]}"
+        for name, value in zip(index.mask_classes.names, index.mask_classes.values, strict=True)
+    )
+    return f"{said['masks']} of {len(index)} images; {listed}"
 
 
 def unlabelled(index: Index, rows: pl.DataFrame) -> int:

@@ -16,6 +16,7 @@ import polars as pl
 from medgraft import __version__
 from medgraft.errors import TableError
 from medgraft.files import replacing, write_text
+from medgraft.index.masks import MaskClasses
 
 PARTS = ("train", "val", "test")
 
@@ -43,8 +44,15 @@ COLUMNS: dict[str, Any] = {
     **MEASURED,
     "fold": pl.Int64,
     "orig_split": pl.String,
+    "mask_id": pl.String,
+    "mask_counts": pl.List(pl.Int64),
 }
-OPTIONAL = ("fold", "orig_split")  # stand in the frame only where somebody wrote them
+OPTIONAL = (
+    "fold",
+    "orig_split",
+    "mask_id",
+    "mask_counts",
+)  # stand in the frame only where somebody wrote them
 REJECTS = {"path": pl.String, "reason": pl.String, "remedy": pl.String}
 
 OUTSIDE = r"^(/|\\|[A-Za-z]:[/\\])|(^|[/\\])\.\.([/\\]|$)"  # absolute or climbing, on any system
@@ -71,6 +79,9 @@ class Index:
         patients_known: Whether patients can be told apart. Where they cannot, splits and
             intervals are by image, and whoever prints a number must say so.
         rejects: What could not be used: path, reason, remedy.
+        mask_classes: What the numbers in the masks mean; None where there are no masks. An
+            image with a null `mask_path` is one that nobody has segmented. `mask_id` is the
+            hash of a mask, `mask_counts` its pixels of each class.
     """
 
     frame: pl.DataFrame
@@ -79,6 +90,7 @@ class Index:
     layout: str = ""
     patients_known: bool = True
     rejects: pl.DataFrame = field(default_factory=no_rejects)
+    mask_classes: MaskClasses | None = None
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "root", Path(os.path.abspath(self.root)))
@@ -111,6 +123,7 @@ class Index:
             layout=meta["layout"],
             patients_known=meta["patients_known"],
             rejects=pl.DataFrame(meta["rejects"], schema=REJECTS, orient="row"),
+            mask_classes=MaskClasses.parse(masks) if (masks := meta.get("mask_classes")) else None,
         )
 
     def save(self, path: str | Path) -> None:
@@ -127,6 +140,7 @@ class Index:
             "layout": self.layout,
             "patients_known": self.patients_known,
             "rejects": self.rejects.rows(),
+            "mask_classes": self.mask_classes and self.mask_classes.written(),
         }
         with replacing(path) as temporary:
             self.frame.write_parquet(

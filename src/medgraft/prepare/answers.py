@@ -49,13 +49,18 @@ def answer(path: str, chain: Sequence[Step], bits: int) -> Answer:
     except (ArgumentError, MemoryError):
         raise
     except ReadError as error:
-        return _reject(error.reason, error.remedy, lasting=_lasting(error, path))
+        return reject_of(error, path)
     except Exception as error:  # noqa: BLE001 (a bad image costs its row, never the batch)
         return _reject(
             f"a preparation step failed on it ({type(error).__name__}: {error})",
             "Look at the image; if it is sound, report this as a bug of medgraft.",
             lasting=False,
         )
+
+
+def reject_of(error: ReadError, path: str) -> Answer:
+    """The reject of a file that could not be read."""
+    return _reject(error.reason, error.remedy, lasting=_lasting(error, path))
 
 
 def _reject(reason: str, remedy: str, *, lasting: bool) -> Answer:

@@ -6,6 +6,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -23,10 +24,14 @@ SHARD_SECONDS = 60.0  # at most a minute of decoding is lost when the process is
 
 @dataclass(frozen=True)
 class Wanted:
-    """An image that is to be prepared: the key it will have, and where its file lies."""
+    """An image that is to be prepared: the key it will have, and where its file lies.
+
+    Of a mask, `path` is that of its image, which decides where the mask goes.
+    """
 
     key: str
     path: str
+    mask: str | None = None
 
 
 class DeeperError(Exception):
@@ -42,6 +47,7 @@ def build(
     deepest: int | None,
     workers: int | None,
     shapes: dict[int, tuple[tuple[int, ...], str]],
+    classes: str | None = None,
 ) -> dict[str, tuple[str, str]]:
     """Prepare images and write them to `folder`; what was finished stays there, whatever happens.
 
@@ -53,6 +59,7 @@ def build(
         deepest: Most bits that a file may have; None allows any.
         workers: See `medgraft.pool.spread`.
         shapes: Shape and path of an image that is there already, by number of spatial axes.
+        classes: Classes of masks, if it is masks that are wanted.
 
     Returns:
         Reason and remedy of each key that failed in a way that may not last.
@@ -64,14 +71,13 @@ def build(
     """
     passing: dict[str, tuple[str, str]] = {}
     pending = _Pending(folder)
-    settings = {"specs": canonical(chain), "bits": bits}
-    paths = [one.path for one in wanted]
+    what, work, tasks, settings = _work(wanted, chain, bits, classes)
     with (
         plain(folder),
         spread(
-            "medgraft.prepare.answers:preparing",
-            paths,
-            what="preparing images",
+            work,
+            tasks,
+            what=what,
             settings=settings,
             workers=workers,
         ) as replies,
@@ -96,6 +102,20 @@ def build(
             raise
         pending.flush()
     return passing
+
+
+def _work(
+    wanted: Sequence[Wanted], chain: Sequence[Step], bits: int, classes: str | None
+) -> tuple[str, str, list[Any], dict[str, Any]]:
+    """What is done, by which function, to which tasks, with which settings."""
+    specs = canonical(chain)
+    if classes is None:
+        images = [one.path for one in wanted]
+        settings = {"specs": specs, "bits": bits}
+        return "preparing images", "medgraft.prepare.answers:preparing", images, settings
+    pairs = [(one.path, one.mask) for one in wanted]
+    settings = {"specs": specs, "classes": classes}
+    return "preparing masks", "medgraft.prepare.masks:preparing", pairs, settings
 
 
 @dataclass

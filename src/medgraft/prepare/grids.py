@@ -33,7 +33,7 @@ def on_grid(
     array = scan.array
     for axis, (size, scale, offset) in enumerate(zip(sizes, scales, offsets, strict=True), start=1):
         if (size, scale, offset) != (array.shape[axis], 1.0, 0.0):
-            array = _along(array, axis, _weights(array.shape[axis], size, scale, offset))
+            array = along(array, axis, size, scale, offset)
     return moved(scan, array.astype(np.float32, copy=False), scales=scales, offsets=offsets)
 
 
@@ -53,8 +53,9 @@ def moved(
     return replace(scan, array=array, spacing_mm=spacing, affine=affine)
 
 
-def _along(array: np.ndarray, axis: int, weights: csr_array) -> np.ndarray:
-    """Apply a (new, old) matrix along one axis."""
+def along(array: np.ndarray, axis: int, size: int, scale: float, offset: float) -> np.ndarray:
+    """Average or interpolate along one axis: `size` values at ``offset + scale * n``, scale > 0."""
+    weights = _weights(array.shape[axis], size, scale, offset)
     front = array.swapaxes(0, axis)
     kind = front.dtype if front.dtype.kind == "f" else np.dtype(np.float32)
     flat = np.ascontiguousarray(front, dtype=kind).reshape(front.shape[0], -1)

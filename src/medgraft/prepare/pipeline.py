@@ -109,10 +109,20 @@ def prepare(scan: Scan, chain: Sequence[Step]) -> np.ndarray:
         ReadError: If a step cannot work on this scan, or it has no pixels.
         ArgumentError: If the steps do not bring the values into [0, 1].
     """
+    return finished(run(scan, chain))
+
+
+def run(scan: Scan, chain: Sequence[Step]) -> Scan:
+    """The scan after the steps, wherever its values lie."""
     if scan.array.size == 0:
         raise ReadError(scan.source, "it has no pixels", "Export the image again.")
     for step in chain:
         scan = step(scan)
+    return scan
+
+
+def finished(scan: Scan) -> np.ndarray:
+    """The array of a prepared scan, if its values lie in [0, 1]."""
     array = np.ascontiguousarray(scan.array, dtype=np.float32)
     low, high = float(array.min()), float(array.max())
     if not (low >= -SLACK and high <= 1 + SLACK):  # false for NaN too

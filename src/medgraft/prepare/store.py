@@ -22,6 +22,7 @@ from medgraft.index import Index
 from medgraft.machine import available_memory_bytes
 from medgraft.prepare.build import DeeperError, Wanted
 from medgraft.prepare.depth import DTYPES
+from medgraft.prepare.masks import Masks, assembled
 from medgraft.prepare.pipeline import canonical, pipeline
 from medgraft.prepare.steps import Step
 from medgraft.prepare.upkeep import Held, complete, used_bits
@@ -45,6 +46,7 @@ class Store:
         folder: Where the shards lie.
         notes: What the user should know, as sentences, such as damage that was repaired.
         array: All images, (rows, C, *S), if they fit in the memory allowed; else None.
+        masks: Their masks, if the store was opened with them; else None.
     """
 
     rows: np.ndarray
@@ -58,6 +60,7 @@ class Store:
     array: np.ndarray | None
     _shards: tuple[np.ndarray, ...]
     _places: np.ndarray  # (rows, 2): number of the shard, place in it
+    masks: Masks | None = None
 
     def __len__(self) -> int:
         """Number of distinct images."""
@@ -73,6 +76,7 @@ class Store:
         bits: Literal[8, 16] | None = None,
         workers: int | None = None,
         memory_bytes: int | None = None,
+        masks: bool = False,
     ) -> Store:
         """Open the store of an index, preparing what it lacks.
 
@@ -85,10 +89,12 @@ class Store:
                 where a decoder that crashes takes everything with it.
             memory_bytes: Keep the images in memory if they are no larger; None takes half of
                 the memory that is free.
+            masks: Whether to prepare the masks of the index too, for `gather_masks`. A row whose
+                mask cannot be used is a reject; one without a mask stays, unlabelled.
 
         Raises:
             ArgumentError: If a step is wrong, or the images come out in different sizes.
-            TableError: If the index has no rows.
+            TableError: If the index has no rows, or no masks where they are asked for.
             StoreError: If no image could be prepared, or the cache cannot be written.
         """
         if bits not in (None, 8, 16):
@@ -98,7 +104,8 @@ class Store:
         if index.frame.height == 0:
             raise TableError("the index must have at least one image, and has none.")
         home = default_cache() if cache is None else Path(cache)
-        return _open(index, pipeline(specs), home, bits, workers, memory_bytes)
+        store = _open(index, pipeline(specs), home, bits, workers, memory_bytes)
+        return _with_masks(store, index, home, workers, memory_bytes) if masks else store
 
     def gather(self, rows: np.ndarray) -> np.ndarray:
         """Copy images out of the store.
@@ -112,15 +119,36 @@ class Store:
         Raises:
             ArgumentError: If a row is negative, which stands for a rejected image, or too large.
         """
+        rows = self._known(rows)
+        if self.array is not None:
+            return self.array.take(rows, axis=0)
+        return self._from_disk(rows)
+
+    def gather_masks(self, rows: np.ndarray) -> np.ndarray:
+        """Copy the masks of images out of the store.
+
+        Args:
+            rows: Rows of the store, shape (B,); none negative.
+
+        Returns:
+            uint8 (B, 1, *S): the place of each pixel's class in `masks.classes`, 0 being the
+            background; `medgraft.index.masks.UNLABELLED` (255) in images without a mask.
+
+        Raises:
+            ArgumentError: If a row does not exist, or the store was opened without masks.
+        """
+        if self.masks is None:
+            raise ArgumentError("a store must be opened with masks=True to give masks")
+        return self.masks.gather(self._known(rows))
+
+    def _known(self, rows: np.ndarray) -> np.ndarray:
         rows = np.asarray(rows, dtype=np.int64)
         if rows.size and (rows.min() < 0 or rows.max() >= len(self)):
             raise ArgumentError(
                 f"rows must be from 0 to {len(self) - 1}, got {int(rows.min())} to"
                 f" {int(rows.max())}. Leave out images whose row is -1: they were rejected."
             )
-        if self.array is not None:
-            return self.array.take(rows, axis=0)
-        return self._from_disk(rows)
+        return rows
 
     def _from_disk(self, rows: np.ndarray) -> np.ndarray:
         result = np.empty((len(rows), *self.shape), self.dtype)
@@ -155,6 +183,55 @@ def _open(
     except DeeperError:
         held = complete(home, chain, wanted, bits=16, deepest=None, workers=workers)
     return _assembled(index, wanted, held, chain, memory_bytes)
+
+
+def _with_masks(
+    store: Store, index: Index, cache: Path, workers: int | None, memory_bytes: int | None
+) -> Store:
+    """The store with the masks of its rows; rows of the index whose mask fails are rejects."""
+    if index.mask_classes is None:
+        raise TableError(
+            "the index must have masks with known classes, and has none. Index again with"
+            " --layout image_mask or --mask COLUMN, and without --no-decode or with --mask-classes."
+        )
+    named = zip(
+        _wanted(index), index.frame["mask_id"], index.frame["mask_path"], store.rows, strict=True
+    )
+    pairs = [
+        (int(row), path, Wanted(f"{one.key}+{mask_id}", one.path, index.file(path)))
+        if path is not None and row >= 0
+        else None
+        for one, mask_id, path, row in named
+    ]
+    wanted = [pair[2] for pair in pairs if pair is not None]
+    if not wanted:
+        raise StoreError("at least one image that can be prepared must have a mask, and none has.")
+    held = complete(
+        cache / "store",
+        pipeline(store.steps),
+        wanted,
+        bits=8,
+        deepest=None,
+        workers=workers,
+        classes=index.mask_classes.written(),
+    )
+    keys: list[str | None] = [None] * len(store)
+    for pair in filter(None, pairs):
+        keys[pair[0]] = pair[2].key
+    lost = np.array([pair is not None and pair[2].key in held.rejects for pair in pairs])
+    lines = [
+        (path, *held.rejects[pair[2].key])
+        for path, pair in zip(index.frame["path"], pairs, strict=True)
+        if pair is not None and pair[2].key in held.rejects
+    ]
+    limit = MEMORY_SHARE * available_memory_bytes() if memory_bytes is None else memory_bytes
+    return replace(
+        store,
+        rows=np.where(lost, -1, store.rows),
+        rejects=pl.concat([store.rejects, pl.DataFrame(lines, schema=REJECTS, orient="row")]),
+        notes=(*store.notes, *held.notes),
+        masks=assembled(held, keys, store.shape[1:], index.mask_classes, limit),
+    )
 
 
 def _wanted(index: Index) -> list[Wanted]:

@@ -51,6 +51,7 @@ def complete(
     bits: int,
     deepest: int | None,
     workers: int | None,
+    classes: str | None = None,
 ) -> Held:
     """Prepare whatever a store lacks, and say what it holds.
 
@@ -63,13 +64,15 @@ def complete(
         bits: 8 or 16, for the numbers stored.
         deepest: Most bits that a file may have; None allows any.
         workers: See `medgraft.pool.spread`.
+        classes: Classes of masks, if it is masks that are wanted; they have a folder of their own.
 
     Raises:
         ArgumentError: If two images come out in different sizes.
         DeeperError: If a file has more than `deepest` bits.
         StoreError: If the folder cannot be written.
     """
-    folder = home / shards.folder_name(canonical(chain), bits)
+    made_by = [*canonical(chain), *([f"masks {classes}"] if classes else [])]
+    folder = home / shards.folder_name(made_by, bits)
     paths = {one.key: one for one in wanted}
     checked: set[tuple[Path, int]] = set()
     every, damaged = _find(folder, paths, checked)
@@ -80,7 +83,7 @@ def complete(
         folder.mkdir(parents=True, exist_ok=True)
     with _locked(folder):
         with plain(folder):
-            write_text(folder / "steps.txt", "\n".join(canonical(chain)) + "\n")
+            write_text(folder / "steps.txt", "\n".join(made_by) + "\n")
         every, damaged = _find(folder, paths, checked)
         notes = tuple(_remove(record) for record in damaged)
         shards.clean(folder, every)
@@ -93,6 +96,7 @@ def complete(
             deepest=deepest,
             workers=workers,
             shapes=_shapes(held.shards, paths),
+            classes=classes,
         )
         every, _ = _find(folder, paths, checked)
     return _held(folder, bits, every, paths, passing=passing, notes=notes)

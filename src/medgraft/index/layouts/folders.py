@@ -12,9 +12,21 @@ from medgraft.index.parts import part_of
 from medgraft.index.paths import Reject, looks_like_image, walk
 
 PEEK = 200  # files looked at in a folder before it counts as one without images
-PICTURES = frozenset(["data", "image", "images", "imgs", "img", "pictures", "raw"])
+PICTURES = frozenset(
+    ["data", "image", "images", "imagestr", "imagests", "imgs", "img", "pictures", "raw"]
+)
 MASKS = frozenset(
-    ["annotation", "annotations", "labels", "mask", "masks", "segmentation", "segmentations"]
+    [
+        "annotation",
+        "annotations",
+        "labels",
+        "labelstr",
+        "labelsts",
+        "mask",
+        "masks",
+        "segmentation",
+        "segmentations",
+    ]
 )
 
 

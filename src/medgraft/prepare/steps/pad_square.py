@@ -29,14 +29,17 @@ class PadSquare(Step):
         widths = [(b, max(sizes) - size - b) for size, b in zip(sizes, before, strict=True)]
         if not any(map(any, widths)):
             return scan
-        array = self._padded(scan, [(0, 0), *widths])
+        array = padded(scan, scan.array, [(0, 0), *widths], self.fill)
         return moved(scan, array, scales=[1.0] * scan.dims, offsets=[-float(b) for b in before])
 
-    def _padded(self, scan: Scan, widths: list[tuple[int, int]]) -> np.ndarray:
-        if self.fill == "edge":
-            return np.pad(scan.array, widths, mode="edge")
-        if self.fill == "low":
-            value = scan.array.min() if scan.value_range is None else scan.value_range[0]
-        else:
-            value = self.fill
-        return np.pad(scan.array, widths, constant_values=value)
+
+def padded(
+    scan: Scan, array: np.ndarray, widths: list[tuple[int, int]], fill: float | str
+) -> np.ndarray:
+    """`array`, which is all or part of `scan`, with pixels added as `fill` says."""
+    if fill == "edge":
+        return np.pad(array, widths, mode="edge")
+    if fill == "low":
+        value = scan.array.min() if scan.value_range is None else scan.value_range[0]
+        return np.pad(array, widths, constant_values=value)
+    return np.pad(array, widths, constant_values=float(fill))
