@@ -69,12 +69,13 @@ def image_mask(source: Path, asked: Asked) -> Found:  # noqa: ARG001 (takes no o
     schema = {"path": pl.String, "mask_path": pl.String, "orig_split": pl.String}
     frame = pl.DataFrame(rows, schema=schema, orient="row")
     parts = frame["orig_split"].count() > 0
-    notes = [f"{len(seen.ignored)} files are no images, such as {seen.ignored[0]}"]
+    other = seen.ignored
+    notes = [f"{len(other)} files are no images, such as {other[0]}"] if other else []
     return Found(
         frame if parts else frame.drop("orig_split"),
         source,
         rejects=rejects,
-        notes=notes if seen.ignored else [],
+        notes=notes,
     )
 
 
