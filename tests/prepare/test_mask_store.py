@@ -111,6 +111,27 @@ def test_other_classes_have_other_masks(cells, tmp_path):
     )
 
 
+@pytest.mark.parametrize("memory_bytes", [None, 0])
+def test_an_image_that_was_outlined_twice_stands_twice(cells, tmp_path, memory_bytes):
+    (cells.root / "images/again.png").write_bytes((cells.root / "images/1.png").read_bytes())
+    (cells.root / "images/same.png").write_bytes((cells.root / "images/0.png").read_bytes())
+    (cells.root / "masks/same.png").write_bytes((cells.root / "masks/0.png").read_bytes())
+    Image.fromarray(np.full((21, 29), 255, np.uint8)).save(cells.root / "masks/again.png")
+    index = build(cells.root, workers=0).index
+    store = Store.open(
+        index, STEPS, cache=tmp_path, workers=0, masks=True, memory_bytes=memory_bytes
+    )
+    row = dict(zip(index.frame["path"], store.rows.tolist(), strict=True))
+    assert row["images/same.png"] == row["images/0.png"]
+    one, two = row["images/1.png"], row["images/again.png"]
+    assert one != two
+    np.testing.assert_array_equal(*store.gather(np.array([one, two])))
+    masks = store.gather_masks(store.rows)
+    for number, path in enumerate(index.frame["mask_path"]):
+        if path is not None:
+            np.testing.assert_array_equal(masks[number, 0], expected_mask(index, number))
+
+
 def test_masks_of_an_index_without_any_are_refused(archive, tmp_path):
     from tests.prepare.conftest import index_of
 

@@ -275,6 +275,10 @@ def _masks(index: Index) -> Iterator[Finding]:
     frame, names = index.frame, index.mask_classes.names
     without = frame.filter(pl.col("mask_path").is_null())["path"].to_list()
     yield from _finding("mask_missing", "note", without, "images without a mask")
+    kinds = pl.col("mask_id").drop_nulls().n_unique().over("image_id")
+    twice = frame.filter(kinds > 1)["path"].to_list()
+    message = "images that stand several times, byte by byte, with different masks"
+    yield from _finding("mask_conflict", "warn", twice, message)
     known = frame.filter(pl.col("mask_counts").is_not_null())
     total, most = pl.col("mask_counts").list.sum(), pl.col("mask_counts").list.max()
     ground = pl.col("mask_counts").list.first()

@@ -175,8 +175,7 @@ def _classed(
 ) -> tuple[_Gathered, MaskClasses | None, list[str]]:
     """Rows with the pixels of each class, the classes, and sentences for the user.
 
-    Rows whose mask holds a number of no class are rejects, and so are identical images with
-    masks that differ: nobody but the user knows which one is right.
+    Rows whose mask holds a number of no class are rejects.
     """
     frame, rejects = gathered.frame, list(gathered.rejects)
     if "mask_id" not in frame.columns or frame["mask_id"].count() == 0:
@@ -187,7 +186,6 @@ def _classed(
             )
         drop = [name for name in MASKED if name in frame.columns]
         return _Gathered(frame.drop(drop), rejects), None, []
-    frame, doubled = _one_mask_each(frame)
     values = [dict(pairs) if pairs is not None else None for pairs in frame["mask_values"]]
     found = sorted({value for pairs in values if pairs is not None for value in pairs})
     classes = asked or _found_classes(found)
@@ -201,7 +199,7 @@ def _classed(
         pl.Series("mask_counts", counts, dtype=pl.List(pl.Int64))
     )
     kept = kept.filter(pl.Series([not strange for strange in wrong], dtype=pl.Boolean))
-    return _Gathered(kept, rejects + doubled), classes, _said_of_classes(classes, asked)
+    return _Gathered(kept, rejects), classes, _said_of_classes(classes, asked)
 
 
 def _found_classes(values: list[int]) -> MaskClasses | None:
@@ -232,20 +230,6 @@ def _said_of_classes(classes: MaskClasses | None, asked: MaskClasses | None) -> 
             " classes, name those with --mask-classes"
         ]
     return []
-
-
-def _one_mask_each(frame: pl.DataFrame) -> tuple[pl.DataFrame, list[Reject]]:
-    """Rows without those that share their image, byte by byte, with another mask."""
-    kinds = pl.col("mask_id").drop_nulls().n_unique().over("image_id")
-    rejects = [
-        Reject(
-            path,
-            f"an image that is the same byte by byte has another mask than '{mask}'",
-            "Decide which mask holds, and keep one of the images.",
-        )
-        for path, mask in frame.filter(kinds > 1).select("path", "mask_path").iter_rows()
-    ]
-    return frame.filter(kinds <= 1), rejects
 
 
 def _joined(frame: pl.DataFrame, measured: pl.DataFrame) -> pl.DataFrame:

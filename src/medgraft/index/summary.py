@@ -59,7 +59,7 @@ def mask_line(index: Index) -> str:
     said = mask_counts(index, index.frame)
     seen = said["mask_classes"] or dict.fromkeys(index.mask_classes.names, "?")
     listed = ", ".join(
-        f"{name} ({value}) in {seen[name]}"
+        f"{name if name == str(value) else f'{name} ({value})'} in {seen[name]}"
         for name, value in zip(index.mask_classes.names, index.mask_classes.values, strict=True)
     )
     return f"{said['masks']} of {len(index)} images; {listed}"

@@ -37,7 +37,7 @@ class Store:
 
     Attributes:
         rows: int64 (N,), for each row of the index its row in the store, or -1 if it was
-            rejected. Byte-identical images share a row.
+            rejected. Byte-identical images share a row, unless their masks differ.
         rejects: Rows of the index that could not be prepared: path, reason, remedy.
         shape: Shape of one image, (C, *S).
         dtype: uint8 or uint16.
@@ -215,9 +215,7 @@ def _with_masks(
         workers=workers,
         classes=index.mask_classes.written(),
     )
-    keys: list[str | None] = [None] * len(store)
-    for pair in filter(None, pairs):
-        keys[pair[0]] = pair[2].key
+    store, keys = _row_per_mask(store, [pair and pair[2].key for pair in pairs])
     lost = np.array([pair is not None and pair[2].key in held.rejects for pair in pairs])
     lines = [
         (path, *held.rejects[pair[2].key])
@@ -232,6 +230,36 @@ def _with_masks(
         notes=(*store.notes, *held.notes),
         masks=assembled(held, keys, store.shape[1:], index.mask_classes, limit),
     )
+
+
+def _row_per_mask(store: Store, masks: Sequence[str | None]) -> tuple[Store, list[str | None]]:
+    """Rows for the masks: an image that was outlined twice, with other results, stands twice.
+
+    Args:
+        store: A row per distinct image.
+        masks: Key of the mask of each row of the index, or None.
+
+    Returns:
+        The store, and the key of the mask of each of its rows.
+    """
+    keys: list[str | None] = [None] * len(store)
+    rows, source = store.rows.copy(), list(range(len(store)))
+    more: dict[tuple[int, str], int] = {}
+    for place, (row, key) in enumerate(zip(store.rows.tolist(), masks, strict=True)):
+        if key is None:
+            continue
+        if keys[row] in (None, key):
+            keys[row] = key
+            continue
+        if (row, key) not in more:
+            more[row, key] = len(source)
+            source.append(row)
+            keys.append(key)
+        rows[place] = more[row, key]
+    if not more:
+        return store, keys
+    array = None if store.array is None else store.array[source]
+    return replace(store, rows=rows, array=array, _places=store._places[source]), keys
 
 
 def _wanted(index: Index) -> list[Wanted]:
