@@ -184,21 +184,15 @@ def keep_prefix(
     Raises:
         OutputError: If so many views were asked for and the disk cannot hold them.
     """
-    stage = predictor.network.still_through
-    count = _count(views, epochs, drawn=batches.augmenter is not None)
-    if stage is None or not count or predictor.processes.world > 1:
+    size = _size_of(predictor, batches, held_out, views=views, epochs=epochs)
+    if size is None or not _fits(size.bytes, folder, asked=views):
         return None
-    layout = _layout(predictor, batches)
-    images = count * len(batches.rows) + (len(held_out.rows) if held_out else 0)
-    needed = images * layout.bytes
-    if not _fits(needed, folder, asked=views):
-        return None
-    shown = bar(total=images, what=f"maps of {stage}")
-    keep = partial(_maps, layout=layout, device=predictor.placement.device, shown=shown)
+    shown = bar(total=size.images, what=f"maps of {size.stage}")
+    keep = partial(_maps, layout=size.layout, device=predictor.placement.device, shown=shown)
     try:
         kept = tuple(
             keep(folder / f"view-{view}", _seen(predictor, batches, view), batches.targets)
-            for view in range(count)
+            for view in range(size.views)
         )
         validation = None
         if held_out:
@@ -206,7 +200,57 @@ def keep_prefix(
             validation = keep(folder / "held-out", seen, held_out.targets)
     finally:
         shown.close()
-    return Prefix(stage, KeptViews(kept), validation, needed)
+    return Prefix(size.stage, KeptViews(kept), validation, size.bytes)
+
+
+def check_room(
+    predictor: Predictor,
+    batches: Batches,
+    held_out: Rows | None,
+    *,
+    views: int | None,
+    epochs: int,
+    folder: Path,
+) -> None:
+    """Find out before a run has begun whether `keep_prefix` would refuse.
+
+    Raises:
+        OutputError: If so many views were asked for and the disk cannot hold them.
+    """
+    size = _size_of(predictor, batches, held_out, views=views, epochs=epochs)
+    if size is not None:
+        _fits(size.bytes, folder, asked=views)
+
+
+@dataclass(frozen=True)
+class _Size:
+    """What would be kept."""
+
+    stage: str
+    views: int
+    images: int
+    layout: Layout
+
+    @property
+    def bytes(self) -> int:
+        return self.images * self.layout.bytes
+
+
+def _size_of(
+    predictor: Predictor,
+    batches: Batches,
+    held_out: Rows | None,
+    *,
+    views: int | None,
+    epochs: int,
+) -> _Size | None:
+    """None if no stage is still, or if it saves nothing."""
+    stage = predictor.network.still_through
+    count = _count(views, epochs, drawn=batches.augmenter is not None)
+    if stage is None or not count or predictor.processes.world > 1:
+        return None
+    images = count * len(batches.rows) + (len(held_out.rows) if held_out else 0)
+    return _Size(stage, count, images, _layout(predictor, batches))
 
 
 def _count(views: int | None, epochs: int, *, drawn: bool) -> int:

@@ -12,7 +12,7 @@ from medgraft.augment.transforms import augmentations
 from medgraft.errors import ArgumentError, TrainingError
 from medgraft.nets import Backbone, Created, create, outline
 from medgraft.nets.backbones import find
-from medgraft.nets.weights import open_weights
+from medgraft.nets.weights import check_architecture, open_weights
 from medgraft.prepare import canonical, pipeline
 from medgraft.spec import build
 from medgraft.train.batches import Batches
@@ -32,12 +32,13 @@ def check_choices(recipe: Recipe) -> None:
 
     Raises:
         UnknownNameError, ArgumentError: If a name or option of the recipe is wrong.
+        WeightsError: If the weights are of another architecture.
     """
     body = outline(recipe.backbone, after=recipe.after)
     _check_kept(recipe, plan(recipe, body))
     find_views(recipe.tta, dims=body.dims)
     if recipe.weights != "none":
-        open_weights(recipe.weights, backbone=recipe.backbone)
+        check_architecture(open_weights(recipe.weights, backbone=recipe.backbone), recipe.backbone)
     build(schedules, recipe.schedule)
     pipeline(recipe.steps or ())
     for text in expand(recipe.augment):

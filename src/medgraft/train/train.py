@@ -29,7 +29,7 @@ from medgraft.train.examples import write_examples
 from medgraft.train.hardware import Compute, choose, find_device
 from medgraft.train.judging import by_name, judge, predictions
 from medgraft.train.loop import Loop, Progress, Row
-from medgraft.train.prefix import Prefix, keep_prefix, sentence
+from medgraft.train.prefix import Prefix, check_room, keep_prefix, sentence
 from medgraft.train.processes import Processes
 from medgraft.train.recipe import Recipe, load_recipe, save_recipe
 from medgraft.train.record import FINISHED, RUNNING, STOPPED, Record, now
@@ -118,6 +118,7 @@ class _Run:
         batches = make_batches(self.recipe, data, compute, self.processes)
         if (solver := plan(self.recipe, made.network.backbone)[0].solver) is not None:
             check_solvable(solver, data, batches, self.recipe.seed)
+        self._check_room(predictor, data, batches)
         self._describe(made, data, compute)
         with self.record.phase("train"):
             members = self._fit(predictor, data, batches, compute)
@@ -159,6 +160,21 @@ class _Run:
             precision="bfloat16" if short else "float32",
             memory_format="channels_last" if last else "contiguous",
         )
+
+    def _check_room(self, predictor: Predictor, data: Data, batches: Batches) -> None:
+        """Refuse more kept views than the disk holds while nothing has been written."""
+        if not self.recipe.kept_views:
+            return
+        for phase in plan(self.recipe, predictor.network.backbone):
+            predictor.network.freeze_through(phase.freeze_through, norms=phase.norms)
+            check_room(
+                predictor,
+                batches,
+                data.rows("val"),
+                views=self.recipe.kept_views,
+                epochs=phase.epochs,
+                folder=self.run.path,
+            )
 
     def _recorded(self) -> dict[str, Any]:
         """What the run that is gone on with says of itself; nothing if it was killed early."""
