@@ -1,0 +1,1 @@
+"""Learn from images without labels: distort them, and restore what they were."""

@@ -1,0 +1,265 @@
+"""Draw, then distort."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+
+from medgraft import spec as specs_module
+from medgraft.augment.draw import Part
+from medgraft.augment.streams import Stream
+from medgraft.errors import ArgumentError, ShapeError
+from medgraft.pretext.distortions import Distortion, distortions
+from medgraft.pretext.flips import Flips
+from medgraft.seeds import derive
+
+Bools = npt.NDArray[np.bool_]
+
+
+@dataclass(frozen=True)
+class Stage:
+    """One step of a distortion: with probability `p`, exactly one of some alternatives.
+
+    Attributes:
+        specs: The alternatives, such as ``outpaint:windows=1``.
+        p: Probability that any of them happens.
+        weights: Share of each alternative, in any unit; None for equal shares.
+    """
+
+    specs: tuple[str, ...]
+    p: float = 1.0
+    weights: tuple[float, ...] | None = None
+
+    def __post_init__(self) -> None:
+        if not self.specs:
+            raise ArgumentError("a stage must have at least one distortion, got none")
+        if not 0 <= self.p <= 1:
+            raise ArgumentError(f"p must be in [0, 1], got {self.p!r}")
+        weights = self.weights or (1.0,) * len(self.specs)
+        if len(weights) != len(self.specs) or min(weights) < 0 or not sum(weights) > 0:
+            raise ArgumentError(
+                f"weights must be {len(self.specs)} numbers that are not negative nor all zero,"
+                f" one per distortion, got {self.weights!r}"
+            )
+
+    def shares(self) -> tuple[float, ...]:
+        """Probability of each alternative, given that one happens."""
+        weights = self.weights or (1.0,) * len(self.specs)
+        return tuple(weight / sum(weights) for weight in weights)
+
+
+@dataclass(frozen=True)
+class Draw:
+    """All random choices for a batch. Applying it twice gives the same voxels twice.
+
+    Attributes:
+        shape: Spatial shape of the images it was drawn for.
+        seed: What it was drawn from, together with `samples`.
+        samples: Integer that stands for each sample, int64, shape (B,).
+        mirrored: Axes along which image and target are mirrored, bool, shape (B, D).
+        parts: What each distortion drew, stage by stage, alternatives side by side.
+    """
+
+    shape: tuple[int, ...]
+    seed: int
+    samples: Tensor
+    mirrored: Tensor
+    parts: tuple[Part, ...]
+
+    def caption(self, sample: int) -> str:
+        """What happens to one sample, in a few words, such as ``flip 0, nonlinear, outpaint``."""
+        axes = self.mirrored[sample].nonzero()[:, 0].tolist()
+        flips = [f"flip {' '.join(map(str, axes))}"] if axes else []
+        happens = [part.name for part in self.parts if part.active[sample]]
+        return ", ".join(flips + happens) or "as it is"
+
+    def to_json(self) -> dict[str, Any]:
+        """Everything drawn, as JSON can hold it, but the numbers of a whole field."""
+        return {
+            "seed": self.seed,
+            "shape": list(self.shape),
+            "samples": self.samples.tolist(),
+            "mirrored": self.mirrored.tolist(),
+            "parts": [
+                {
+                    "spec": part.spec,
+                    "active": part.active.tolist(),
+                    "values": {
+                        key: value.tolist()
+                        for key, value in part.values.items()
+                        if value[:1].numel() <= _FIELD
+                    },
+                }
+                for part in self.parts
+            ],
+        }
+
+
+_FIELD = 64  # numbers of one sample above which a record of the draw is of no use to a reader
+
+
+class Distorter:
+    """Distorted images and what they were, drawn and recorded first, then computed.
+
+    Args:
+        stages: Done in this order.
+        dims: Spatial axes of the images: 2 or 3.
+        flips: Mirroring of image and target before everything else, or None.
+
+    Raises:
+        UnknownNameError: If a spec names no distortion.
+        ArgumentError: If an option is unknown or out of range.
+
+    Examples:
+        >>> distorter = Distorter([Stage(("hole",), p=1)], dims=2)
+        >>> images = torch.ones(1, 1, 8, 8)
+        >>> distorted, targets = distorter.apply(images, distorter.draw(1, (8, 8), seed=0))
+        >>> distorted.mean().item(), targets.mean().item()
+        (0.875, 1.0)
+    """
+
+    def __init__(self, stages: Sequence[Stage], dims: int, *, flips: Flips | None = None) -> None:
+        if dims not in (2, 3):
+            raise ArgumentError(f"dims must be 2 or 3, got {dims!r}")
+        self.dims = dims
+        self.flips = flips
+        self.stages = tuple(stages)
+        built = [[specs_module.build(distortions, text) for text in one.specs] for one in stages]
+        self.parts: tuple[Distortion, ...] = tuple(part for stage in built for part in stage)
+        self.specs = tuple(
+            specs_module.write(specs_module.parse(text)[0], part)
+            for stage, parts in zip(self.stages, built, strict=True)
+            for text, part in zip(stage.specs, parts, strict=True)
+        )
+
+    def draw(
+        self,
+        count: int,
+        shape: Sequence[int],
+        seed: int,
+        *,
+        samples: Sequence[int] | npt.NDArray[np.int64] | Tensor | None = None,
+    ) -> Draw:
+        """Choose what happens to `count` samples of spatial shape `shape`.
+
+        What a sample draws depends on `seed` and on its integer in `samples` only: not on the
+        rest of the batch, its order, the device or the number of workers.
+
+        Args:
+            count: Samples in the batch.
+            shape: Spatial shape, one size per axis.
+            seed: Of the step or the epoch; see `medgraft.seeds.derive`.
+            samples: One integer per sample, such as its row in the index; 0 .. count - 1
+                unless given.
+
+        Raises:
+            ShapeError: If the shape has another number of axes, or is too small for a
+                distortion.
+        """
+        shape = tuple(int(size) for size in shape)
+        if len(shape) != self.dims:
+            raise ShapeError(f"shape must have {self.dims} spatial axes, got {shape}")
+        ids = np.asarray(range(count) if samples is None else samples, dtype=np.int64)
+        if ids.shape != (count,):
+            raise ShapeError(f"samples must have shape ({count},), got {ids.shape}")
+        mirrored = np.zeros((count, self.dims), dtype=np.bool_)
+        if self.flips is not None:
+            mirrored = self.flips.draw(Stream(derive(seed, "distort", "flips"), ids), self.dims)
+        parts: list[Part] = []
+        for number, stage in enumerate(self.stages):
+            chooser = Stream(derive(seed, "distort", "stage", number), ids)
+            for active in _alternatives(chooser, stage):
+                place = len(parts)
+                stream = Stream(derive(seed, "distort", "part", place), ids)
+                values = self.parts[place].draw(stream, shape)
+                tensors = {key: torch.from_numpy(value) for key, value in values.items()}
+                parts.append(Part(self.specs[place], torch.from_numpy(active), tensors))
+        return Draw(shape, seed, torch.from_numpy(ids), torch.from_numpy(mirrored), tuple(parts))
+
+    def apply(self, images: Tensor, draw: Draw) -> tuple[Tensor, Tensor]:
+        """The distorted images, and what a network should make of them.
+
+        Args:
+            images: Float batch (B, C, *shape) in [0, 1] on any device; it is not written to.
+                16-bit floats are computed in float32 and rounded at the end.
+            draw: From `draw` of this distorter.
+
+        Returns:
+            Distorted images, in memory of their own, and targets: the mirrored images, or
+            `images` itself if nothing is mirrored. Both of the shape and dtype of `images`.
+
+        Raises:
+            ShapeError: If the batch is not what the draw was made for.
+        """
+        _check(images, draw)
+        targets = _mirrored(images, draw.mirrored)
+        work = targets if targets.dtype == torch.float64 else targets.float()
+        work = work.contiguous()
+        source = work
+        for part, drawn in zip(self.parts, draw.parts, strict=True):
+            rows = drawn.active.nonzero()[:, 0]
+            if len(rows) == 0:
+                continue
+            values = {
+                key: value[rows].to(images.device, non_blocking=True)
+                for key, value in drawn.values.items()
+            }
+            if len(rows) == len(images):
+                work = part.change(work, values)
+                continue
+            work = work.clone() if work is source else work
+            rows = rows.to(images.device)
+            work[rows] = part.change(work[rows], values)
+        if work.data_ptr() == images.data_ptr() or work is source:
+            work = work.clone()
+        return work.to(images.dtype), targets
+
+    def hidden(self, draw: Draw, device: torch.device | str = "cpu") -> Tensor:
+        """Voxels of which the distorted images say nothing, bool, shape (B, 1, *shape)."""
+        hidden = torch.zeros(len(draw.samples), 1, *draw.shape, dtype=torch.bool, device=device)
+        for part, drawn in zip(self.parts, draw.parts, strict=True):
+            values = {key: value.to(device) for key, value in drawn.values.items()}
+            own = part.hidden(values, draw.shape)
+            if own is not None:
+                active = drawn.active.to(device).reshape(-1, *(1,) * (hidden.ndim - 1))
+                hidden |= own & active
+        return hidden
+
+
+def _alternatives(chooser: Stream, stage: Stage) -> list[Bools]:
+    """For each alternative, which samples it happens to; at most one of them happens to each."""
+    happens = chooser.unit()[:, 0] < stage.p
+    bounds = np.cumsum(stage.shares())[:-1]
+    chosen = np.searchsorted(bounds, chooser.unit()[:, 0], side="right")
+    return [happens & (chosen == place) for place in range(len(stage.specs))]
+
+
+def _mirrored(images: Tensor, mirrored: Tensor) -> Tensor:
+    """Images flipped along the axes of each sample, in one go per pattern that occurs."""
+    weights = 2 ** torch.arange(mirrored.shape[1])
+    patterns = (mirrored * weights).sum(1)
+    if not patterns.any():
+        return images
+    result = torch.empty_like(images)
+    for pattern in patterns.unique().tolist():
+        rows = (patterns == pattern).nonzero()[:, 0].to(images.device)
+        axes = [axis + 2 for axis in range(mirrored.shape[1]) if pattern >> axis & 1]
+        result[rows] = images[rows].flip(axes) if axes else images[rows]
+    return result
+
+
+def _check(images: Tensor, draw: Draw) -> None:
+    count, dims = len(draw.samples), len(draw.shape)
+    if images.ndim != dims + 2 or len(images) != count or tuple(images.shape[2:]) != draw.shape:
+        raise ShapeError(
+            f"images must have shape ({count}, C, {', '.join(map(str, draw.shape))}), as they were"
+            f" drawn for, got {tuple(images.shape)}"
+        )
+    if not images.is_floating_point():
+        raise ShapeError(f"images must be floats in [0, 1], got {images.dtype}")

@@ -1,0 +1,1 @@
+"""The obvious implementation of what the package does fast: oracles of tests, rivals of benchmarks."""
