@@ -247,7 +247,7 @@ def _mirrored(images: Tensor, mirrored: Tensor) -> Tensor:
     if not patterns.any():
         return images
     result = torch.empty_like(images)
-    for pattern in patterns.unique().tolist():
+    for pattern in sorted(set(patterns.tolist())):
         rows = (patterns == pattern).nonzero()[:, 0].to(images.device)
         axes = [axis + 2 for axis in range(mirrored.shape[1]) if pattern >> axis & 1]
         result[rows] = images[rows].flip(axes) if axes else images[rows]

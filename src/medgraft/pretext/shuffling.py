@@ -97,12 +97,8 @@ def sources(
     block = _BLOCK if keys.device.type == "cpu" else _LARGE_BLOCK
     step = max(1, block // max(1, int(side.prod(2).sum(1).max())))
     arrange = _in_sequence if in_sequence else _from_original
-    return torch.cat(
-        [
-            arrange(*(part[first : first + step] for part in (keys, start, side)), shape, block)
-            for first in range(0, len(keys), step)
-        ]
-    )
+    groups = (slice(first, first + step) for first in range(0, len(keys), step))
+    return torch.cat([arrange(keys[g], start[g], side[g], shape, block) for g in groups])
 
 
 def entries(keys: Tensor, start: Tensor, side: Tensor, shape: Shape) -> Entries:
@@ -199,10 +195,11 @@ def _listed(windows: _Windows, first: int, last: int) -> Entries:
         windows.place[first:last].int(), windows.side[first:last], windows.strides, windows.order
     )
     index = torch.arange(total, dtype=torch.int32, device=ends.device)
-    key = windows.keys
-    if len(key[0]) > 1:
-        key = tuple(h[first:last].repeat_interleave(lengths, output_size=total) for h in key)
-    random = hashed(key[0] + before, key[1], index).bitwise_and_((1 << _RANDOM) - 1)
+    first_half, second_half = windows.keys
+    if len(first_half) > 1:
+        first_half = first_half[first:last].repeat_interleave(lengths, output_size=total)
+        second_half = second_half[first:last].repeat_interleave(lengths, output_size=total)
+    random = hashed(first_half + before, second_half, index).bitwise_and_((1 << _RANDOM) - 1)
     low = total.bit_length()
     assert low + _RANDOM + len(lengths).bit_length() < 64
     owner = torch.arange(0, len(lengths) << _RANDOM, 1 << _RANDOM, device=ends.device)

@@ -51,7 +51,8 @@ def drawn(
 def continued(stream: Stream, most: int, chance: float) -> Integers:
     """How many windows: one more with probability `chance`, up to `most` of them, shape (B,)."""
     again = stream.unit(most) < chance
-    return np.cumprod(again, axis=1).sum(axis=1).astype(np.int64)
+    count: Integers = np.cumprod(again, axis=1).sum(axis=1).astype(np.int64)
+    return count
 
 
 def used(count: Integers, most: int) -> npt.NDArray[np.bool_]:

@@ -54,5 +54,5 @@ def _slices(volumes: Tensor) -> Tensor:
 
 
 def _volumes(slices: Tensor, images: Tensor) -> Tensor:
-    stacked = slices.clamp_(0, 1).unflatten(0, (len(images), images.shape[4]))
+    stacked = slices.clamp_(0, 1).reshape(len(images), images.shape[4], *slices.shape[1:])
     return stacked.movedim(1, 4).contiguous()

@@ -53,4 +53,5 @@ class Noise(Distortion):
 @cache
 def _quantiles() -> Tensor:
     middles = (torch.arange(_QUANTILES, dtype=torch.float64) + 0.5) / _QUANTILES
-    return torch.special.ndtri(middles)
+    quantiles: Tensor = torch.special.ndtri(middles)
+    return quantiles

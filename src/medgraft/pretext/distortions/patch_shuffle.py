@@ -45,17 +45,19 @@ class PatchShuffle(Distortion):
         """The images with patches in other places, alike in all channels."""
         sides = [size // self.tiles for size in images.shape[2:]]
         changed = images.clone(memory_format=torch.contiguous_format)
-        tiled = images[(..., *(slice(self.tiles * side) for side in sides))]
+        region = (slice(None), slice(None), *(slice(self.tiles * side) for side in sides))
+        tiled = images[region]
         dims = len(sides)
-        for axis, side in reversed([*enumerate(sides, start=2)]):
-            tiled = tiled.unflatten(axis, (self.tiles, side))
+        cut = [size for side in sides for size in (self.tiles, side)]
+        tiled = tiled.reshape(*images.shape[:2], *cut)
         tiles_first = [0, 1, *range(2, 2 + 2 * dims, 2), *range(3, 3 + 2 * dims, 2)]
         patches = tiled.permute(tiles_first).flatten(2, 1 + dims)  # (B, C, patches, *sides)
         source = values["source"].reshape(len(images), 1, -1, *(1,) * dims)
-        patches = patches.take_along_dim(source, dim=2).unflatten(2, (self.tiles,) * dims)
+        patches = patches.take_along_dim(source, dim=2)
+        patches = patches.reshape(*images.shape[:2], *(self.tiles,) * dims, *sides)
         back = np.argsort(tiles_first).tolist()
         whole = patches.permute(back)
         for axis in range(2, 2 + dims):
             whole = whole.flatten(axis, axis + 1)
-        changed[(..., *(slice(self.tiles * side) for side in sides))] = whole
+        changed[region] = whole
         return changed
