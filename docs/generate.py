@@ -30,6 +30,7 @@ NOT_PYTHON = {  # the other files cannot hold a docstring
     "base.html.j2": "The frame of every page.",
     "card.md.j2": "The model card.",
     "compare.html.j2": "The page that lays runs over one another.",
+    "discovery.html.j2": "The page of discovered patterns.",
     "parts.html.j2": "Pieces that several pages share.",
     "report.css": "How the pages look, light and dark, wide and narrow, on paper.",
     "report.html.j2": "The page of one run.",
