@@ -5,12 +5,12 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tests.slow_twins import genesis as slow
 
 from medgraft.augment.streams import Stream
 from medgraft.pretext.distorter import Distorter, Stage
 from medgraft.pretext.distortions.nonlinear import Nonlinear
 from medgraft.pretext.genesis import models_genesis, semantic_genesis
+from tests.slow_twins import genesis as slow
 
 CUBE = (64, 64, 32)
 MANY = 20_000

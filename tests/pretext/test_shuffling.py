@@ -5,11 +5,11 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tests.slow_twins import genesis as slow
 
 from medgraft.pretext import shuffling
 from medgraft.pretext.distorter import Distorter, Stage
 from medgraft.pretext.shuffling import entries, random_windows, sources, uppermost
+from tests.slow_twins import genesis as slow
 
 shapes = st.one_of(st.tuples(*[st.integers(2, 14)] * 2), st.tuples(*[st.integers(2, 9)] * 3))
 

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from PIL.Image import Image
 
 CELL, GAP, LABEL = 96, 4, 34  # pixels
-COLUMNS = 10
+COLUMNS = 9
 FRAME = (255, 176, 0)
 
 
