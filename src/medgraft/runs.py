@@ -89,6 +89,11 @@ class RunFolder:
         return self.path / "evaluation.json"
 
     @property
+    def pretext(self) -> Path:
+        """How well a pretraining does its task; other runs have none."""
+        return self.path / "pretext.json"
+
+    @property
     def examples(self) -> Path:
         """Small pictures for the report and examples.json, which says what each one is."""
         return self.path / "examples"

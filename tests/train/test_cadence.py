@@ -137,7 +137,8 @@ class TestTopInTheLoop:
         loop = Loop(
             objective,
             batches(),
-            small(epochs=6, keep_best=3),
+            small(epochs=6),
+            keep_best=3,
             on_epoch=lambda history: seen.append(weights(objective)),
         )
         loop.run()
@@ -157,19 +158,19 @@ class TestTopInTheLoop:
 
     @pytest.mark.parametrize("stop_at", [3, 9, 17])
     def test_they_survive_a_stop_bit_for_bit(self, stop_at, tmp_path):
-        recipe = small(epochs=6, keep_best=3, validate_every=10, checkpoint_seconds=0)
+        recipe = small(epochs=6, validate_every=10, checkpoint_seconds=0)
 
         class Scored(Regression):
             def validate(self):
                 return {"score": float(self.net[2].weight.detach().sum().sin())}
 
         whole = Scored()
-        loop = Loop(whole, batches(), recipe)
+        loop = Loop(whole, batches(), recipe, keep_best=3)
         loop.run()
         first = Scored(stop_at=stop_at)
         with pytest.raises(KeyboardInterrupt):
-            Loop(first, batches(), recipe, folder=tmp_path).run()
-        again = Loop(Scored(), batches(), recipe, folder=tmp_path)
+            Loop(first, batches(), recipe, folder=tmp_path, keep_best=3).run()
+        again = Loop(Scored(), batches(), recipe, folder=tmp_path, keep_best=3)
         assert again.resume()
         again.run()
         assert len(again.members("net")) == 3
@@ -179,9 +180,9 @@ class TestTopInTheLoop:
 
     def test_a_later_phase_goes_on_with_them(self):
         objective = Regression(scores=SCORES)
-        first = Loop(objective, batches(), small(keep_best=2))
+        first = Loop(objective, batches(), small(), keep_best=2)
         first.run()
-        second = Loop(objective, batches(), small(keep_best=2))
+        second = Loop(objective, batches(), small(), keep_best=2)
         second.follow(first)
         second.run()
         assert [m.row for m in second.members("net")] == [2, 4]

@@ -20,6 +20,7 @@ FAMILIES = {  # family: (module, name of its registry)
     "losses": ("medgraft.train.losses", "losses"),
     "schedules": ("medgraft.train.schedules", "schedules"),
     "strategies": ("medgraft.train.strategies", "strategies"),
+    "pretexts": ("medgraft.pretext.tasks", "pretexts"),
     "tta": ("medgraft.train.tta", "views"),
     "explainers": ("medgraft.explain.explainers", "explainers"),
     "formats": ("medgraft.export.formats", "formats"),

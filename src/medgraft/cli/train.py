@@ -5,10 +5,10 @@ from __future__ import annotations
 import sys
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Self
 
 import tyro
-from pydantic import ModelWrapValidatorHandler, ValidationError, model_validator
+from pydantic import BaseModel, ModelWrapValidatorHandler, ValidationError, model_validator
 
 from medgraft.errors import MedgraftError
 from medgraft.spec import first_problem
@@ -19,17 +19,20 @@ class WrongFlagError(MedgraftError):
     """A flag is out of range; not a ValueError, which tyro would draw a box around."""
 
 
-class Flags(Recipe):
-    """The recipe as flags."""
+class InOneLine(BaseModel):
+    """Settings as flags: what is wrong with them is said in one line."""
 
     @model_validator(mode="wrap")
     @classmethod
-    def _in_one_line(cls, values: Any, check: ModelWrapValidatorHandler[Flags]) -> Flags:
+    def _in_one_line(cls, values: Any, check: ModelWrapValidatorHandler[Self]) -> Self:
         try:
             return check(values)
         except ValidationError as error:
-            problem = first_problem(error, Recipe)
-            raise WrongFlagError(f"{problem}, in the flags.") from error
+            raise WrongFlagError(f"{first_problem(error, cls)}, in the flags.") from error
+
+
+class Flags(InOneLine, Recipe):
+    """The recipe as flags."""
 
 
 @dataclass(frozen=True)
@@ -78,15 +81,21 @@ class Train:
 
 def defaults(arguments: list[str]) -> dict[str, Any]:
     """Defaults of the flags: from the recipe that --recipe names, or of the run to resume."""
-    file = value_of(arguments, "--recipe")
-    if file is None and "--resume" in arguments and (out := value_of(arguments, "--out")):
-        kept = Path(out) / "recipe.yaml"
-        file = str(kept) if kept.is_file() else None
+    file = recipe_file(arguments)
     if file is None:
         return {}
     missing: Any = tyro.MISSING
-    settings = Flags(**load_recipe(Path(file)).model_dump())
+    settings = Flags(**load_recipe(file).model_dump())
     return {"default": Train(index=missing, out=missing, settings=settings)}
+
+
+def recipe_file(arguments: list[str]) -> Path | None:
+    """What --recipe names, or the recipe of the run to resume."""
+    file = value_of(arguments, "--recipe")
+    if file is None and "--resume" in arguments and (out := value_of(arguments, "--out")):
+        kept = Path(out) / "recipe.yaml"
+        return kept if kept.is_file() else None
+    return None if file is None else Path(file)
 
 
 def value_of(arguments: list[str], flag: str) -> str | None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor
 from torch.nn import functional as F
@@ -115,19 +117,26 @@ class Dense(Staged):
     def _lacks(self, side: int) -> int:
         return -side % self.divisor
 
+    def check_sides(self, sides: Sequence[int]) -> None:
+        """Refuse images that are not padded and whose sides the strides do not divide.
+
+        Raises:
+            ShapeError: With the nearest sides that would do.
+        """
+        if self.pads or not any(self._lacks(side) for side in sides):
+            return
+        have = " x ".join(str(side) for side in sides)
+        near = " x ".join(str(side + self._lacks(side)) for side in sides)
+        raise ShapeError(
+            f"sides of images for {self.backbone.name} must be divisible by {self.divisor},"
+            f" got {have}. Resize, pad or crop them, to {near} for example."
+        )
+
     def _padded(self, x: Tensor) -> Tensor:
+        self.check_sides(x.shape[2:])
         lacks = [self._lacks(side) for side in x.shape[2:]]
         if not any(lacks):
             return x
-        if not self.pads:
-            have = " x ".join(str(side) for side in x.shape[2:])
-            near = " x ".join(
-                str(side + more) for side, more in zip(x.shape[2:], lacks, strict=True)
-            )
-            raise ShapeError(
-                f"sides of images for {self.backbone.name} must be divisible by {self.divisor},"
-                f" got {have}. Resize, pad or crop them, to {near} for example."
-            )
         ends = [amount for more in reversed(lacks) for amount in (0, more)]
         return F.pad(x, ends, mode="replicate")
 

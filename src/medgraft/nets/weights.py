@@ -297,13 +297,27 @@ def _misfit(
     )
 
 
-def save_weights(network: Staged, path: Path, notes: dict[str, str]) -> None:
-    """Write all tensors of a network as safetensors, whole or not at all."""
+def save_weights(
+    network: Staged, path: Path, notes: dict[str, str], *, parts: Collection[str] | None = None
+) -> None:
+    """Write the tensors of a network as safetensors, whole or not at all.
+
+    Args:
+        network: Its backbone is always written.
+        path: Where to.
+        notes: Of the file, for whoever takes it alone.
+        parts: What else to write ("decoder", "head"); None for everything.
+    """
     from safetensors.torch import save_file
 
     from medgraft.files import replacing
 
-    tensors = {name: t.detach().cpu().contiguous() for name, t in network.state_dict().items()}
+    kept = {"backbone", *(network.parts if parts is None else parts)}
+    tensors = {
+        name: tensor.detach().cpu().contiguous()
+        for name, tensor in network.state_dict().items()
+        if name.partition(".")[0] in kept
+    }
     with replacing(path) as temporary:
         save_file(tensors, str(temporary), metadata=notes)
 

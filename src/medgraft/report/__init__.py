@@ -2,12 +2,14 @@
 
 from medgraft.report.compare import write_comparison
 from medgraft.report.page import write_any_report, write_evaluation_report, write_report
+from medgraft.report.pretraining import write_pretraining
 from medgraft.report.transfer import write_transfer
 
 __all__ = [
     "write_any_report",
     "write_comparison",
     "write_evaluation_report",
+    "write_pretraining",
     "write_report",
     "write_transfer",
 ]

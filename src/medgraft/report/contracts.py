@@ -168,6 +168,33 @@ class Explanation(Part):
     items: list[Heated] = []
 
 
+class PretextDone(Part):
+    """pretext.json: how well a pretraining does its task."""
+
+    task: str
+    kind: Literal["restoring", "classifying"]
+    source: str = ""
+    as_published: bool = False
+    split: str
+    images: int = 0
+    loss: float | None = None
+    accuracy: float | None = None
+    untouched: float | None = None
+    classes: int | None = None
+
+
+class PretextPicture(Part):
+    """One image of a pretraining: as it was, as the network saw it, and what it answered."""
+
+    split: str
+    image: str
+    input: str
+    restored: str | None = None
+    error: float | None = None
+    actual: int | None = None
+    answered: int | None = None
+
+
 class ArmAsked(Part):
     """One way of tuning, as experiment.json has it."""
 

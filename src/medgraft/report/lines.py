@@ -19,7 +19,7 @@ from medgraft.report.figures.curve import BANDS, Band, Curve, Reliability
 from medgraft.report.figures.learning import History
 from medgraft.report.figures.penalty import Path
 from medgraft.report.saved import Saved
-from medgraft.report.words import number
+from medgraft.report.words import label, number
 
 BINS = 10
 
@@ -177,7 +177,12 @@ def tables_of_labels(evaluation: Evaluation) -> Mapping[str, Matrix] | None:
 
 def history(saved: Saved) -> History | None:
     """The learning curves, or None where nothing was trained or no epoch was finished."""
-    frame = saved.history
+    best = saved.record.best.get("epoch") if saved.record is not None else None
+    return learning_curves(saved.history, best)
+
+
+def learning_curves(frame: pl.DataFrame | None, best: object) -> History | None:
+    """The columns of history.csv that are drawn, and the epoch whose weights were kept."""
     if frame is None or frame.is_empty() or "epoch" not in frame.columns:
         return None
 
@@ -190,13 +195,14 @@ def history(saved: Saved) -> History | None:
         }
 
     groups = {name: name.removeprefix("rate_") for name in frame.columns if name[:5] == "rate_"}
-    best = saved.record.best.get("epoch") if saved.record is not None else None
+    metric = "accuracy" if "accuracy_val" in frame.columns else "auroc"
     return History(
         epoch=columns({"epoch": "epoch"})["epoch"],
         loss=columns({"loss": "training", "loss_val": "validation"}),
-        score=columns({"auroc_val": "validation AUROC"}),
+        score=columns({f"{metric}_val": f"validation {label(metric)}"}),
         rate=columns(groups or {"rate": "rate"}),
         best=float(best) if isinstance(best, int | float) else None,
+        metric=label(metric),
     )
 
 

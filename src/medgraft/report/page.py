@@ -20,6 +20,7 @@ from medgraft.report.figures import (
     roc,
 )
 from medgraft.report.pictures import Picture, by_cell, load_heat, load_pictures
+from medgraft.report.pretraining import write_pretraining
 from medgraft.report.saved import Saved, load, load_evaluation, load_run
 from medgraft.report.template import fill_page
 from medgraft.report.words import settings_without_folders, without_folders
@@ -66,7 +67,12 @@ def write_evaluation_report(folder: Path, *, out: Path | None = None) -> Path:
 
 
 def write_any_report(folder: Path, *, out: Path | None = None) -> Path:
-    """`write_report` for a run folder, `write_evaluation_report` for any other."""
+    """`write_report` for a run folder, `write_evaluation_report` for any other.
+
+    Of a pretraining it is `write_pretraining`.
+    """
+    if RunFolder(Path(folder)).pretext.is_file():
+        return write_pretraining(Path(folder), out=out)
     return _write(load(Path(folder)), out)
 
 

@@ -69,8 +69,8 @@ def _heat_picture(saved: Saved, item: Heated, place: int) -> HeatPicture:
     return HeatPicture(
         place=place,
         anchor=f"loss-{place}",
-        source=_embedded((folder / item.file).read_bytes()),
-        heat=_embedded((folder / item.heat).read_bytes()),
+        source=embedded((folder / item.file).read_bytes()),
+        heat=embedded((folder / item.heat).read_bytes()),
         alt=f"Image: {actual}, taken for {predicted}",
         actual=actual,
         predicted=predicted,
@@ -95,7 +95,7 @@ def _picture(saved: Saved, example: Example) -> Picture:
     actual, predicted = _names(example.actual), _names(example.predicted)
     patient = alias(example.patient_id, saved.salt)
     return Picture(
-        source=_embedded(content),
+        source=embedded(content),
         alt=f"Test image: {actual}, taken for {predicted}",
         actual=actual,
         predicted=predicted,
@@ -119,7 +119,8 @@ def _equation(probability: float) -> str:
     return f"p {text[0]} {text[1:]}" if text[0] in "<>" else f"p = {text}"
 
 
-def _embedded(content: bytes) -> str:
+def embedded(content: bytes) -> str:
+    """A PNG as part of a page."""
     return f"data:image/png;base64,{base64.b64encode(content).decode()}"
 
 

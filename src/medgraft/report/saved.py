@@ -65,9 +65,9 @@ def load_run(folder: Path) -> Saved:
     return _load(
         run,
         record=read_part(Record, run.record),
-        recipe=_text(run.recipe),
-        history=_table(run.history),
-        rejects=_table(run.rejects),
+        recipe=read_text(run.recipe),
+        history=read_table(run.history),
+        rejects=read_table(run.rejects),
         examples=_examples(run),
         explanation=_explanation(run),
     )
@@ -80,7 +80,7 @@ def load_evaluation(folder: Path) -> Saved:
         TableError: If evaluation.json or predictions.parquet is missing or not as it must be.
     """
     run = RunFolder(Path(folder))
-    rejects = _table(run.rejects) if run.rejects.is_file() else None
+    rejects = read_table(run.rejects) if run.rejects.is_file() else None
     return _load(run, record=None, recipe=None, history=None, rejects=rejects, examples=())
 
 
@@ -132,7 +132,8 @@ def _predictions(path: Path, evaluation: Evaluation) -> pl.DataFrame:
     return frame
 
 
-def _text(path: Path) -> str:
+def read_text(path: Path) -> str:
+    """A text file, or a `TableError` that names it."""
     try:
         return path.read_text(encoding="utf-8")
     except OSError:
@@ -141,8 +142,9 @@ def _text(path: Path) -> str:
         raise TableError(f"'{path}' must be UTF-8 text: {error}.") from None
 
 
-def _table(path: Path) -> pl.DataFrame:
-    text = _text(path)
+def read_table(path: Path) -> pl.DataFrame:
+    """A table in CSV, or a `TableError` that names it."""
+    text = read_text(path)
     try:
         return pl.read_csv(text.encode(), infer_schema_length=None)
     except pl.exceptions.PolarsError as error:
@@ -158,7 +160,7 @@ def _examples(run: RunFolder) -> tuple[Example, ...]:
         raise TableError(f"'{path}' must be a list of pictures, got {type(data).__name__}.")
     examples = tuple(checked(Example, item, path) for item in data)
     for example in examples:
-        _check_beside(path, example.file)
+        check_beside(path, example.file)
     return examples
 
 
@@ -168,12 +170,12 @@ def _explanation(run: RunFolder) -> Explanation | None:
         return None
     found = checked(Explanation, read_json(path), path)
     for item in found.items:
-        _check_beside(path, item.file)
-        _check_beside(path, item.heat)
+        check_beside(path, item.file)
+        check_beside(path, item.heat)
     return found
 
 
-def _check_beside(path: Path, name: str) -> None:
+def check_beside(path: Path, name: str) -> None:
     """A picture that a JSON file names must lie beside it; only a bare name may stand there.
 
     A path that leads elsewhere would copy some other file of this machine into the page.

@@ -21,7 +21,7 @@ from medgraft.read import read
 from medgraft.runs import RunFolder
 from medgraft.seeds import generator
 from medgraft.train.donor import check_donor
-from medgraft.train.recipe import Recipe
+from medgraft.train.recipe import BaseRecipe, Recipe
 from medgraft.train.supervised import Normalisation, Rows
 
 PORTION = 2**22  # stored bytes at a time, when statistics are taken
@@ -115,7 +115,7 @@ def load_data(
     check_split(index)
     check_donor(RunFolder(Path(recipe.weights)), index)
     steps = tuple(
-        recipe.steps or default_steps(recipe.size, _channels(index, recipe), recipe.window)
+        recipe.steps or default_steps(recipe.size, channels_of(index, recipe), recipe.window)
     )
     index = _few_labels(index, target, recipe)
     if only is not None:
@@ -130,7 +130,8 @@ def load_data(
     return Data(kept, target, store, store.rows[usable], rejects, steps, (*notes, *store.notes))
 
 
-def _channels(index: Index, recipe: Recipe) -> int:
+def channels_of(index: Index, recipe: BaseRecipe) -> int:
+    """Channels that images are prepared with: as the recipe says, else 3 if any image has colour."""
     if recipe.channels is not None:
         return recipe.channels
     shapes = index.frame["shape"].drop_nulls()

@@ -45,7 +45,7 @@ def write_examples(
     listed = []
     for number, place in enumerate(chosen):
         name = f"{number:03d}.png"
-        _write_picture(folder / name, store.gather(stored[place : place + 1])[0], store.scale)
+        write_picture(folder / name, store.gather(stored[place : place + 1])[0], store.scale)
         row = predictions.row(int(place), named=True)
         kept = {key: row[key] for key in ("image_id", "path", "patient_id", "split")}
         listed.append({"file": name, **kept, **{k: v[place] for k, v in judged.items()}})
@@ -107,7 +107,8 @@ def _surest(places: np.ndarray, judged: dict[str, Any], most: int) -> list[int]:
     return [place for turn in turns for place in turn][:most]
 
 
-def _write_picture(path: Path, image: np.ndarray, scale: int) -> None:
+def write_picture(path: Path, image: np.ndarray, scale: int) -> None:
+    """Write an image (C, *S) of whole numbers from 0 to `scale` as PNG; of a volume its middle slice."""
     from PIL import Image
 
     if image.ndim == 4:  # a volume: its middle slice

@@ -26,7 +26,7 @@ from medgraft.train.checkpoint import Checkpoint
 from medgraft.train.objective import Objective, Part
 from medgraft.train.optimisers import make_optimiser, restore_state, set_point, state_tensors
 from medgraft.train.processes import Processes
-from medgraft.train.recipe import Recipe
+from medgraft.train.recipe import BaseRecipe
 from medgraft.train.schedules import Point, schedules
 from medgraft.train.stopping import Stop, stop_signals
 from medgraft.train.top import Member, Top
@@ -81,15 +81,17 @@ class Loop:
         folder: Where checkpoints go; None keeps none.
         processes: This process among the others.
         autocast: Whether forward passes run in bfloat16.
+        keep_best: How many of the best weights to keep.
         on_epoch: Called with the history after every validation.
     """
 
     objective: Objective
     batches: Batches
-    recipe: Recipe
+    recipe: BaseRecipe
     folder: Path | None = None
     processes: Processes = field(default_factory=Processes)
     autocast: bool = False
+    keep_best: int = 1
     on_epoch: Callable[[list[Row]], object] = len
 
     def __post_init__(self) -> None:
@@ -101,7 +103,7 @@ class Loop:
         self._schedule = build(schedules, self.recipe.schedule)
         self._total = self.recipe.epochs * self.batches.per_epoch
         self._every = validation_steps(self.recipe) or self.batches.per_epoch
-        self.top = Top(self.recipe.keep_best)
+        self.top = Top(self.keep_best)
         self._saved = time.monotonic()
         self._stop = Stop()
         self._before = Progress()
@@ -368,11 +370,11 @@ class Loop:
         return True
 
 
-def validation_steps(recipe: Recipe) -> int | None:
+def validation_steps(recipe: BaseRecipe) -> int | None:
     """Steps between validations, from examples; None for once an epoch.
 
     Examples:
-        >>> validation_steps(Recipe(validate_every=8192, batch_size=16))
+        >>> validation_steps(BaseRecipe(validate_every=8192, batch_size=16))
         512
 
     Raises:

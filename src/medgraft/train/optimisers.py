@@ -9,10 +9,10 @@ from torch import Tensor
 from torch.optim import SGD, Adam, AdamW, Optimizer
 
 from medgraft.train.objective import Part
-from medgraft.train.recipe import Recipe
+from medgraft.train.recipe import BaseRecipe
 
 
-def make_optimiser(part: Part, recipe: Recipe) -> Optimizer:
+def make_optimiser(part: Part, recipe: BaseRecipe) -> Optimizer:
     """An optimiser over the groups of a part.
 
     Matrices and kernels decay; vectors (biases, scales of norms) do not. AdamW decays apart

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
+from typing_extensions import TypeVar  # typing's has no default before Python 3.13
 
 from medgraft.errors import ArgumentError
 from medgraft.files import write_text
@@ -20,8 +21,8 @@ def _threshold(rule: str) -> str:
     return rule
 
 
-class Recipe(BaseModel):
-    """Everything that decides what a training run does."""
+class BaseRecipe(BaseModel):
+    """What every training decides, whatever it learns. Abstract."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
@@ -30,11 +31,6 @@ class Recipe(BaseModel):
         "none", description="'none', 'imagenet', a .safetensors file or a run folder."
     )
     after: str | None = Field(None, description="Last stage to keep; all if not given.")
-    strategy: str = Field(
-        "full",
-        description="What is tuned: full, head, from:STAGE, gradual, two-phase, fine-tune,"
-        " linear:STAGE, svm:STAGE, vanilla.",
-    )
 
     size: int = Field(224, ge=8, le=4096, description="Side of the prepared image, in pixels.")
     channels: Literal[1, 3] | None = Field(
@@ -61,6 +57,44 @@ class Recipe(BaseModel):
         description="Course of the rate: one_cycle, one_cycle:rise=0.3, cosine, constant.",
     )
     clip: float | None = Field(1.0, gt=0, description="Largest gradient norm; no limit if null.")
+
+    patience: int | None = Field(
+        None, ge=1, description="Stop after so many epochs without a better validation score."
+    )
+    validate_every: int | None = Field(
+        None, ge=1, description="Examples between validations; once an epoch if null."
+    )
+
+    test: float = Field(
+        0.2, ge=0, lt=1, description="Share to split off, if the index has no split."
+    )
+    val: float = Field(
+        0.1, ge=0, lt=1, description="Share to split off, if the index has no split."
+    )
+
+    seed: int = Field(0, ge=0, description="Seed of everything random.")
+    precision: Literal["auto", "float32", "bfloat16"] = Field(
+        "auto", description="'auto' takes bfloat16 where this machine was measured to gain by it."
+    )
+    memory_format: Literal["auto", "contiguous", "channels_last"] = Field(
+        "auto", description="Likewise."
+    )
+    threads: int | None = Field(None, ge=1, description="Processor threads; all if not given.")
+    device: str = Field("auto", description="'auto', 'cpu', 'cuda' or 'cuda:1'.")
+    checkpoint_seconds: float = Field(
+        60.0, ge=0, description="Time between checkpoints: the most that a crash can cost."
+    )
+
+
+class Recipe(BaseRecipe):
+    """Everything that decides what a training on labels does."""
+
+    strategy: str = Field(
+        "full",
+        description="What is tuned: full, head, from:STAGE, gradual, two-phase, fine-tune,"
+        " linear:STAGE, svm:STAGE, vanilla.",
+    )
+
     kept_views: int | None = Field(
         None,
         ge=0,
@@ -69,12 +103,6 @@ class Recipe(BaseModel):
     label_smoothing: float = Field(0.0, ge=0, lt=1, description="Share given to other classes.")
     class_weights: Literal["none", "balanced"] = Field(
         "none", description="'balanced' weighs classes by the inverse of their frequency."
-    )
-    patience: int | None = Field(
-        None, ge=1, description="Stop after so many epochs without a better validation score."
-    )
-    validate_every: int | None = Field(
-        None, ge=1, description="Examples between validations; once an epoch if null."
     )
     keep_best: int = Field(
         1, ge=1, description="Answer with so many of the best weights of validation, not with one."
@@ -91,12 +119,6 @@ class Recipe(BaseModel):
     labels_per_class: int | None = Field(
         None, ge=1, description="Use only so many training images of each class."
     )
-    test: float = Field(
-        0.2, ge=0, lt=1, description="Share to split off, if the index has no split."
-    )
-    val: float = Field(
-        0.1, ge=0, lt=1, description="Share to split off, if the index has no split."
-    )
     positive: str | None = Field(None, description="The class that binary metrics speak of.")
     threshold: Annotated[str, AfterValidator(_threshold)] = Field(
         "youden",
@@ -104,22 +126,12 @@ class Recipe(BaseModel):
     )
     replicates: int = Field(1000, ge=0, description="Bootstrap replicates of each interval.")
 
-    seed: int = Field(0, ge=0, description="Seed of everything random.")
-    precision: Literal["auto", "float32", "bfloat16"] = Field(
-        "auto", description="'auto' takes bfloat16 where this machine was measured to gain by it."
-    )
-    memory_format: Literal["auto", "contiguous", "channels_last"] = Field(
-        "auto", description="Likewise."
-    )
-    threads: int | None = Field(None, ge=1, description="Processor threads; all if not given.")
-    device: str = Field("auto", description="'auto', 'cpu', 'cuda' or 'cuda:1'.")
-    checkpoint_seconds: float = Field(
-        60.0, ge=0, description="Time between checkpoints: the most that a crash can cost."
-    )
+
+Kind = TypeVar("Kind", bound=BaseRecipe, default=Recipe)
 
 
-def load_recipe(path: Path) -> Recipe:
-    """Read a recipe.
+def load_recipe(path: Path, kind: type[Kind] = Recipe) -> Kind:  # type: ignore[assignment]
+    """Read a recipe of some kind.
 
     Raises:
         ArgumentError: If it is not YAML, a key is unknown, or a value is out of range.
@@ -135,26 +147,31 @@ def load_recipe(path: Path) -> Recipe:
     if not isinstance(data, dict):
         raise ArgumentError(f"a recipe must be keys and values, but '{path}' is not.")
     for key in data:
-        if key not in Recipe.model_fields:
+        if key not in kind.model_fields:
             raise ArgumentError(
-                f"{unknown_name('recipe key', str(key), Recipe.model_fields)} In '{path}'."
+                f"{unknown_name('recipe key', str(key), kind.model_fields)} In '{path}'."
             )
-    return check_recipe(data, where=f"'{path}'")
+    return check_recipe(data, kind, where=f"'{path}'")
 
 
-def check_recipe(data: dict[str, Any], *, where: str) -> Recipe:
+def check_recipe(
+    data: dict[str, Any],
+    kind: type[Kind] = Recipe,  # type: ignore[assignment]
+    *,
+    where: str,
+) -> Kind:
     """A recipe from plain values.
 
     Raises:
         ArgumentError: If a value is out of range; the message names the key.
     """
     try:
-        return Recipe(**data)
+        return kind(**data)
     except ValidationError as error:
-        raise ArgumentError(f"{first_problem(error, Recipe)}, in {where}") from error
+        raise ArgumentError(f"{first_problem(error, kind)}, in {where}") from error
 
 
-def save_recipe(recipe: Recipe, path: Path) -> None:
+def save_recipe(recipe: BaseRecipe, path: Path) -> None:
     """Write a recipe with every default spelled out."""
     import yaml
 

@@ -12,7 +12,7 @@ from medgraft.augment.transforms import augmentations
 from medgraft.errors import ArgumentError, TrainingError
 from medgraft.nets import Backbone, Created, create, outline
 from medgraft.nets.backbones import find
-from medgraft.nets.weights import check_architecture, open_weights
+from medgraft.nets.weights import WeightFile, check_architecture, open_weights
 from medgraft.prepare import canonical, pipeline
 from medgraft.spec import build
 from medgraft.train.batches import Batches
@@ -23,7 +23,7 @@ from medgraft.train.processes import Processes
 from medgraft.train.recipe import Recipe
 from medgraft.train.schedules import schedules
 from medgraft.train.strategies import Body, Phase, find_strategy
-from medgraft.train.supervised import Normalisation, Predictor, Supervised
+from medgraft.train.supervised import Normalisation, Predictor, Rows, Supervised
 from medgraft.train.tta import canonical_views, find_views
 
 
@@ -107,7 +107,7 @@ def make_network(recipe: Recipe, data: Data) -> Created:
         after=last_stage(recipe),
         head=find_strategy(recipe.strategy, weights=recipe.weights).head,
     )
-    _check_shape(made, data.store.shape[1:])
+    check_shape(made.network.backbone, data.store.shape[1:])
     first = plan(recipe, made.network.backbone)[0]
     made.network.freeze_through(first.freeze_through, norms=first.norms)
     return made
@@ -121,7 +121,7 @@ def make_predictor(made: Created, data: Data, compute: Compute, processes: Proce
     return Predictor(
         network,
         kind=data.target.kind,
-        normalise=_normalisation(made, data),
+        normalise=normalisation(made.weights, data.rows("train")),
         placement=compute.placement,
         autocast=compute.autocast,
         processes=processes,
@@ -163,28 +163,33 @@ def make_objective(
     )
 
 
-def _normalisation(made: Created, data: Data) -> Normalisation:
-    file = made.weights
-    if file is None or file.mean is None or file.std is None:
-        return statistics(data.rows("train"))
-    channels = data.store.shape[0]
-    mean, std = file.mean, file.std
+def normalisation(weights: WeightFile | None, training: Rows) -> Normalisation:
+    """That of the images the weights were trained on; of the training images if it is unknown."""
+    if weights is None or weights.mean is None or weights.std is None:
+        return statistics(training)
+    channels = training.store.gather(training.rows[:1]).shape[1]
+    mean, std = weights.mean, weights.std
     if len(mean) != channels:  # colour statistics for grey images: their mean
         mean = (float(np.mean(mean)),) * channels
         std = (float(np.mean(std)),) * channels
-    return Normalisation(mean, std, f"the weights ({file.source})")
+    return Normalisation(mean, std, f"the weights ({weights.source})")
 
 
-def _check_shape(made: Created, shape: tuple[int, ...]) -> None:
-    dims, least = made.network.backbone.dims, find(made.network.backbone.name).smallest_side
+def check_shape(backbone: Backbone, shape: tuple[int, ...]) -> None:
+    """Refuse images of another number of axes, or too small, for a backbone.
+
+    Raises:
+        TrainingError: With what it needs.
+    """
+    dims, least = backbone.dims, find(backbone.name).smallest_side
     if len(shape) != dims:
         raise TrainingError(
-            f"{made.network.backbone.name} needs images of {dims} spatial axes, but the prepared"
+            f"{backbone.name} needs images of {dims} spatial axes, but the prepared"
             f" ones have {len(shape)}: {' x '.join(map(str, shape))}. Choose another backbone, or"
             " index pictures and volumes apart."
         )
     if min(shape) < least:
         raise TrainingError(
-            f"{made.network.backbone.name} needs images of at least {least} pixels a side, got"
+            f"{backbone.name} needs images of at least {least} pixels a side, got"
             f" {' x '.join(map(str, shape))}. Pass --size {least} or more."
         )

@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from medgraft.nets.network import Network
+from medgraft.nets.network import Network, Staged
 from medgraft.train.batches import Batch, Images, Placement
 from medgraft.train.losses import losses
 from medgraft.train.objective import Group, Loss, Part
@@ -232,8 +232,8 @@ class Supervised:
         return self.predictor.collect(lambda part: self.predictor.beyond(maps.take(part)), parts)
 
 
-def stage_groups(network: Network, scales: Mapping[str, float]) -> tuple[Group, ...]:
-    """One group per stage and one for the head, in order; those that do not learn left out.
+def stage_groups(network: Staged, scales: Mapping[str, float]) -> tuple[Group, ...]:
+    """One group per stage and one for each other part, in order; those that do not learn left out.
 
     `scales` has the factor on the learning rate of a stage, 1 for those that it does not name.
     """

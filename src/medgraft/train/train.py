@@ -12,9 +12,8 @@ from typing import Any
 import polars as pl
 import torch
 
-from medgraft.errors import OutputError, TableError, TrainingError
-from medgraft.files import new_folder, read_json, replacing, sha256, write_json, write_text
-from medgraft.index import Index
+from medgraft.errors import OutputError
+from medgraft.files import replacing, sha256, write_json, write_text
 from medgraft.nets import Created, Network
 from medgraft.nets.weights import parameters, save_weights
 from medgraft.prepare.store import default_cache
@@ -23,15 +22,16 @@ from medgraft.seeds import derive
 from medgraft.train import checkpoint
 from medgraft.train.averaging import estimate_norms, mean_weights
 from medgraft.train.batches import Batches
+from medgraft.train.beginning import agree, check_same, open_folder
 from medgraft.train.data import Data, load_data
 from medgraft.train.ensemble import Ensemble, with_weights
 from medgraft.train.examples import write_examples
-from medgraft.train.hardware import Compute, choose, find_device
+from medgraft.train.hardware import Compute, find_device
 from medgraft.train.judging import by_name, judge, predictions
 from medgraft.train.loop import Loop, Progress, Row
 from medgraft.train.prefix import Prefix, check_room, keep_prefix, sentence
 from medgraft.train.processes import Processes
-from medgraft.train.recipe import Recipe, load_recipe, save_recipe
+from medgraft.train.recipe import Recipe, save_recipe
 from medgraft.train.record import FINISHED, RUNNING, STOPPED, Record, now
 from medgraft.train.setup import (
     check_choices,
@@ -90,7 +90,7 @@ class _Run:
     def go(self) -> RunFolder | None:
         self.run = RunFolder(self.out)
         check_choices(self.recipe)
-        self._open_folder()
+        open_folder(self.run, resume=self.resume, processes=self.processes)
         if self.recipe.threads is not None:
             torch.set_num_threads(self.recipe.threads)
         self.record = Record(self.run.record, self.command, self.recipe.seed)
@@ -109,7 +109,7 @@ class _Run:
     def _phases(self) -> None:
         device = find_device(self.recipe.device, self.processes.local)
         with self.record.phase("measure machine"):
-            compute = self._compute(device)
+            compute = agree(device, self.recipe, self.processes)
         with self.record.phase("prepare"):
             data = self._data(compute)
         torch.manual_seed(self.recipe.seed)
@@ -132,35 +132,6 @@ class _Run:
 
     # --- before training ---------------------------------------------------------------
 
-    def _open_folder(self) -> None:
-        if self.resume:
-            if not self.run.recipe.is_file():
-                raise OutputError(
-                    f"--resume needs a run that was stopped, and '{self.out}' holds none."
-                    " Leave --resume out; images that were prepared are not prepared again."
-                )
-            if self._recorded().get("status") == FINISHED:
-                raise OutputError(
-                    f"--resume needs a run that was stopped, and '{self.out}' is finished."
-                    f" `medgraft report {self.out}` writes its page again."
-                )
-        elif self.processes.first:
-            new_folder(self.out)
-        self.processes.wait()
-
-    def _compute(self, device: torch.device) -> Compute:
-        """The first process chooses, and all compute alike."""
-        recipe, compute = self.recipe, Compute(device, "float32", "contiguous", "as the first does")
-        if self.processes.first:
-            compute = choose(device, recipe.precision, recipe.memory_format, default_cache())
-        short = self.processes.of_first(compute.precision == "bfloat16", device)
-        last = self.processes.of_first(compute.memory_format == "channels_last", device)
-        return replace(
-            compute,
-            precision="bfloat16" if short else "float32",
-            memory_format="channels_last" if last else "contiguous",
-        )
-
     def _check_room(self, predictor: Predictor, data: Data, batches: Batches) -> None:
         """Refuse more kept views than the disk holds while nothing has been written."""
         if not self.recipe.kept_views:
@@ -176,13 +147,6 @@ class _Run:
                 folder=self.run.path,
             )
 
-    def _recorded(self) -> dict[str, Any]:
-        """What the run that is gone on with says of itself; nothing if it was killed early."""
-        try:
-            return dict(read_json(self.run.record))
-        except TableError:
-            return {}
-
     def _data(self, compute: Compute) -> Data:
         """The data, and the recipe with everything that was left open filled in."""
         # the lock of the store lets one of several processes build it; they share its pages
@@ -190,29 +154,8 @@ class _Run:
         data = load_data(self.index_path, self.recipe, default_cache(), memory_bytes=memory_bytes)
         self.recipe = resolve(self.recipe, data, compute)
         if self.resume:
-            self._check_same(data)
+            check_same(self.run, self.recipe, data.index, self.index_path)
         return data
-
-    def _check_same(self, data: Data) -> None:
-        before = load_recipe(self.run.recipe)
-        changed = [
-            key
-            for key, value in before.model_dump().items()
-            if value != getattr(self.recipe, key) and key not in ("device", "checkpoint_seconds")
-        ]
-        if changed:
-            raise TrainingError(
-                "a resumed run must keep its recipe, but these differ:"
-                f" {', '.join(changed)}. Leave the flags out, or start a new run with another --out."
-            )
-        if self.run.index.is_file():
-            rows = Index.load(self.run.index).frame
-            if not rows.equals(data.index.frame):
-                raise TrainingError(
-                    f"a resumed run must keep its rows, but those of '{self.index_path}' that can be"
-                    f" used are no longer those of '{self.run.index}'. Start a new run with another"
-                    " --out."
-                )
 
     def _describe(self, made: Created, data: Data, compute: Compute) -> None:
         for said in data.notes:
@@ -274,6 +217,7 @@ class _Run:
                 folder=self.run.checkpoint / f"phase-{number}",
                 processes=self.processes,
                 autocast=compute.autocast,
+                keep_best=self.recipe.keep_best,
                 on_epoch=self._write_history,
             )
             loop.follow(before)

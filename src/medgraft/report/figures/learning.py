@@ -24,6 +24,7 @@ class History:
         score: Name of a line to its values, in [0, 1].
         rate: Name of a parameter group to its rates.
         best: Epoch whose weights were kept, or None.
+        metric: What the score is.
     """
 
     epoch: Values
@@ -31,6 +32,7 @@ class History:
     score: Mapping[str, Values]
     rate: Mapping[str, Values]
     best: float | None = None
+    metric: str = "AUROC"
 
 
 def draw(history: History) -> canvas.Drawing:
@@ -39,7 +41,7 @@ def draw(history: History) -> canvas.Drawing:
         (title, lines)
         for title, lines in (
             ("Loss", history.loss),
-            ("AUROC, validation", history.score),
+            (f"{history.metric}, validation", history.score),
             ("Learning rate", history.rate),
         )
         if lines

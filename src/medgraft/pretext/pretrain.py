@@ -1,0 +1,385 @@
+"""Pretraining: prepare, learn a pretext task, and leave a run folder that explains itself."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+import torch
+
+from medgraft.augment import Augmenter, expand
+from medgraft.augment.transforms import augmentations
+from medgraft.errors import ArgumentError, OutputError
+from medgraft.files import sha256, write_json, write_text
+from medgraft.nets import Created, EncoderDecoder, Network, create, create_dense, outline
+from medgraft.nets.weights import check_architecture, open_weights, parameters, save_weights
+from medgraft.prepare import canonical, pipeline
+from medgraft.prepare.store import default_cache
+from medgraft.pretext.material import Material, load_material
+from medgraft.pretext.objective import Learner, Pretext, judge
+from medgraft.pretext.pictures import write_pictures
+from medgraft.pretext.recipe import Pretraining
+from medgraft.pretext.tasks import Classifying, Restoring, Task, find_task
+from medgraft.runs import RunFolder
+from medgraft.spec import build, parse, write
+from medgraft.train import checkpoint
+from medgraft.train.batches import Batches
+from medgraft.train.beginning import agree, check_same, open_folder
+from medgraft.train.hardware import Compute, find_device
+from medgraft.train.loop import Loop, Row, validation_steps
+from medgraft.train.processes import Processes
+from medgraft.train.recipe import save_recipe
+from medgraft.train.record import FINISHED, RUNNING, STOPPED, Record
+from medgraft.train.schedules import schedules
+from medgraft.train.setup import check_shape, normalisation
+
+Made = Created[EncoderDecoder] | Created[Network]
+SEEN = 64  # images that are looked at to tell whether there is any colour
+
+
+def pretrain(
+    index_path: Path, out: Path, recipe: Pretraining, *, command: list[str], resume: bool = False
+) -> RunFolder | None:
+    """Learn a pretext task from the images of an index and write a run folder.
+
+    Args:
+        index_path: Written by `medgraft index`; labels are not needed and not looked at.
+        out: A new or empty folder; with `resume`, that of the run to go on with.
+        recipe: Settings. With `resume` they must be those of the run.
+        command: How this was called, for the record.
+        resume: Go on from the last checkpoint.
+
+    Returns:
+        The run folder, complete but for the report; None in every process but the first.
+
+    Raises:
+        OutputError: If `out` is in use, there is nothing to resume, or a disk is full.
+        UnknownNameError, ArgumentError: If a name or option of the recipe is wrong.
+        TableError, LeakageError: If the index is not usable.
+        TrainingError: If the images do not suit the network or the task, or training cannot go on.
+    """
+    processes = Processes.join()
+    try:
+        return _Run(index_path, RunFolder(out), recipe, command, resume, processes).go()
+    finally:
+        processes.leave()
+
+
+def check_choices(recipe: Pretraining) -> None:
+    """Find wrong names now, and not after the images have been prepared.
+
+    Raises:
+        UnknownNameError, ArgumentError: If a name or option of the recipe is wrong.
+        WeightsError: If the weights are of another architecture.
+    """
+    find_task(recipe.task, as_published=recipe.as_published)
+    outline(recipe.backbone, after=recipe.after)
+    validation_steps(recipe)
+    if recipe.weights != "none":
+        check_architecture(open_weights(recipe.weights, backbone=recipe.backbone), recipe.backbone)
+    build(schedules, recipe.schedule)
+    pipeline(recipe.steps or ())
+    for text in expand(recipe.augment):
+        build(augmentations, text)
+
+
+@dataclass
+class _Run:
+    index_path: Path
+    run: RunFolder
+    recipe: Pretraining
+    command: list[str]
+    resume: bool
+    processes: Processes
+
+    def go(self) -> RunFolder | None:
+        check_choices(self.recipe)
+        open_folder(self.run, resume=self.resume, processes=self.processes)
+        if self.recipe.threads is not None:
+            torch.set_num_threads(self.recipe.threads)
+        self.record = Record(self.run.record, self.command, self.recipe.seed)
+        if self.resume:
+            self.record.go_on()
+        try:
+            self._phases()
+        except BaseException:
+            # a run that had not begun leaves an empty folder: the same command works again
+            if self.run.recipe.is_file():
+                with suppress(OutputError):  # the disk may be full
+                    self._save(STOPPED)
+            raise
+        return self.run if self.processes.first else None
+
+    def _phases(self) -> None:
+        device = find_device(self.recipe.device, self.processes.local)
+        with self.record.phase("measure machine"):
+            compute = agree(device, self.recipe, self.processes)
+        with self.record.phase("prepare"):
+            material = self._material(compute)
+        task = find_task(self.recipe.task, as_published=self.recipe.as_published)
+        torch.manual_seed(self.recipe.seed)
+        made = make_network(self.recipe, task, material.shape)
+        check_images(task, material)
+        learner = make_learner(self.recipe, made, task, material, compute)
+        self._describe(made, task, material, compute)
+        with self.record.phase("train"):
+            self._fit(learner, material, compute)
+        # in float32, so that the numbers do not depend on the precision of training
+        learner = replace(learner, autocast=False)
+        with self.record.phase("judge"):
+            self._write(made, learner, material)
+
+    def _material(self, compute: Compute) -> Material:
+        """The images, and the recipe with everything that was left open filled in."""
+        memory_bytes = (
+            None if self.processes.world == 1 else 0
+        )  # processes share pages of the store
+        material = load_material(
+            self.index_path, self.recipe, default_cache(), memory_bytes=memory_bytes
+        )
+        task = find_task(self.recipe.task)
+        augmenter = Augmenter(self.recipe.augment, dims=len(material.shape) - 1)
+        self.recipe = self.recipe.model_copy(
+            update={
+                "task": write(parse(self.recipe.task)[0], task),
+                "channels": material.shape[0],
+                "steps": tuple(canonical(pipeline(material.steps))),
+                "augment": tuple(augmenter.specs),
+                "precision": compute.precision,
+                "memory_format": compute.memory_format,
+                "threads": torch.get_num_threads(),
+            }
+        )
+        if self.resume:
+            check_same(self.run, self.recipe, material.index, self.index_path)
+        return material
+
+    def _describe(self, made: Made, task: Task, material: Material, compute: Compute) -> None:
+        for said in material.notes:
+            self.record.note(said)
+        total, trainable = parameters(made.network)
+        self.record.data |= {
+            "inputs": {
+                "index": sha256(self.index_path),
+                "weights": made.weights.hash if made.weights else None,
+            },
+            "data": material.summary(),
+            "compute": {
+                "precision": compute.precision,
+                "memory_format": compute.memory_format,
+                "why": compute.why,
+                "device": str(compute.device),
+                "processes": self.processes.world,
+            },
+            "network": {
+                "backbone": made.network.backbone.name,
+                "after": self.recipe.after,
+                "task": self.recipe.task,
+                "source": task.source,
+                "weights": self.recipe.weights,
+                "loaded": f"{len(made.fit.loaded)} tensors loaded" if made.fit else "random",
+                "not_used": made.fit.unused if made.fit else [],
+                "parameters": total,
+                "trainable": trainable,
+            },
+        }
+        if self.processes.first:
+            save_recipe(self.recipe, self.run.recipe)  # from here on the run can be resumed
+            material.index.save(self.run.index)
+            write_text(self.run.rejects, material.rejects.write_csv())
+        self._save(RUNNING)
+
+    def _fit(self, learner: Learner, material: Material, compute: Compute) -> None:
+        batches = make_batches(self.recipe, material, compute, self.processes)
+        held_out = material.rows("val")
+        objective = Pretext(
+            learner,
+            seed=self.recipe.seed,
+            per_epoch=batches.per_epoch,
+            held_out=held_out if len(held_out.rows) else None,
+            processes=self.processes,
+        )
+        loop = Loop(
+            objective,
+            batches,
+            self.recipe,
+            folder=self.run.checkpoint / "phase-0",
+            processes=self.processes,
+            autocast=compute.autocast,
+            on_epoch=self._write_history,
+        )
+        if self.resume:
+            loop.resume()
+        found = loop.run()
+        if not found.best:
+            self.record.note("There is no validation part: the last weights were taken.")
+            return
+        best = {"epoch": found.best["epoch"], "metric": "loss_val", "value": -found.best["score"]}
+        self.record.data["best"] = best
+
+    def _write_history(self, history: Sequence[Row]) -> None:
+        write_text(self.run.history, pl.DataFrame(history).write_csv())
+
+    def _write(self, made: Made, learner: Learner, material: Material) -> None:
+        held_out = material.rows("val")
+        judged = {}
+        if len(held_out.rows):
+            judged = judge(learner, held_out, seed=self.recipe.seed, processes=self.processes)
+        if not self.processes.first:
+            return
+        shown = held_out if judged else material.rows("train")
+        split = "val" if judged else "train"
+        write_json(
+            self.run.pretext,
+            {
+                "task": self.recipe.task,
+                "kind": "restoring" if isinstance(learner.task, Restoring) else "classifying",
+                "source": learner.task.source,
+                "as_published": self.recipe.as_published,
+                "split": split,
+                "images": len(held_out.rows),
+                "loss": judged.get("loss_val"),
+                "accuracy": judged.get("accuracy_val"),
+                "untouched": judged.get("input_val"),
+                "classes": getattr(made.network, "classes", None),
+            },
+        )
+        write_pictures(self.run.examples, learner, shown, seed=self.recipe.seed, split=split)
+        self._write_weights(made, learner, material)
+        self._save(FINISHED)
+        checkpoint.remove(self.run.checkpoint)
+
+    def _write_weights(self, made: Made, learner: Learner, material: Material) -> None:
+        backbone, normalise, task = made.network.backbone, learner.normalise, learner.task
+        licence = made.weights.licence if made.weights else "none: trained from random weights"
+        notes = {  # for whoever takes the file alone
+            "architecture": backbone.name,
+            "mean": ",".join(map(str, normalise.mean)),
+            "std": ",".join(map(str, normalise.std)),
+            "licence": licence,
+        }
+        save_weights(made.network, self.run.weights, notes, parts=task.keeps)
+        written = {
+            "backbone": backbone.name,
+            "options": made.options,
+            "after": self.recipe.after,
+            "stages": {name: backbone.channels[name] for name in backbone.names},
+            "channels": backbone.in_channels,
+            "input_size": list(material.shape[1:]),
+            "steps": list(self.recipe.steps or ()),
+            "scale": material.store.scale,
+            "mean": normalise.mean,
+            "std": normalise.std,
+            "statistics_of": normalise.origin,
+            "task": self.recipe.task,
+            "parts": _parts(task, self.recipe),
+            "source": made.weights.source if made.weights else "random",
+            "source_hash": made.weights.hash if made.weights else None,
+            "licence": licence,
+        }
+        write_json(self.run.weights_record, {**written, "hash": sha256(self.run.weights)})
+
+    def _save(self, status: str) -> None:
+        if self.processes.first:
+            self.record.save(status)
+
+
+def _parts(task: Task, recipe: Pretraining) -> dict[str, str]:
+    """What the groups of tensors in the file are, and what was left out of it."""
+    found = {"backbone": "the encoder, stage by stage"}
+    if isinstance(task, Restoring):
+        skips = "with skips" if task.skips else "without skips"
+        found["decoder"] = f"from the deepest maps to the image, {skips}, {recipe.upsampling}"
+        found["output"] = "left out: it makes the restored image of the decoder's maps"
+    else:
+        found["head"] = "left out: its classes are those of the pretext task"
+    return found
+
+
+def make_network(recipe: Pretraining, task: Task, shape: tuple[int, ...]) -> Made:
+    """The network that a task needs, for images of shape (C, *S).
+
+    Raises:
+        UnknownNameError: If there is no such backbone or stage.
+        WeightsError: If the weights do not fit.
+        TrainingError, ShapeError: If the images do not suit the network or the task.
+    """
+    check_shape(outline(recipe.backbone, after=recipe.after), shape[1:])
+    begin: dict[str, Any] = {"weights": recipe.weights, "after": recipe.after}
+    if isinstance(task, Classifying):
+        return create(
+            recipe.backbone, in_channels=shape[0], classes=task.classes(shape[1:]), **begin
+        )
+    assert isinstance(task, Restoring), "a task restores or classifies"
+    made = create_dense(
+        recipe.backbone,
+        in_channels=shape[0],
+        out_channels=shape[0],
+        upsampling=recipe.upsampling,
+        skips=task.skips,
+        **begin,
+    )
+    made.network.check_sides(shape[1:])
+    return made
+
+
+def check_images(task: Task, material: Material) -> None:
+    """Refuse grey images for a task that needs colour.
+
+    Raises:
+        ArgumentError: If there is no colour among the first training images.
+    """
+    if not task.needs_colour:
+        return
+    training = material.rows("train")
+    some = training.store.gather(training.rows[:SEEN])
+    if some.shape[1] != 3 or bool(np.all(some == some[:, :1])):
+        raise ArgumentError(
+            "this task needs colour images, but these are grey. Choose another --task, such as"
+            " models_genesis."
+        )
+
+
+def make_learner(
+    recipe: Pretraining, made: Made, task: Task, material: Material, compute: Compute
+) -> Learner:
+    """The network on its device, with its task and the normalisation of its images."""
+    network = made.network.to(compute.device)
+    if compute.placement.channels_last:
+        network = network.to(memory_format=torch.channels_last)
+    return Learner(
+        network,
+        task,
+        normalisation(made.weights, material.rows("train")),
+        compute.placement,
+        as_published=recipe.as_published,
+        autocast=compute.autocast,
+    )
+
+
+def make_batches(
+    recipe: Pretraining, material: Material, compute: Compute, processes: Processes
+) -> Batches:
+    """The training images in batches.
+
+    Raises:
+        TrainingError: If a process would have a batch of one image.
+    """
+    training = material.rows("train")
+    augmenter = Augmenter(recipe.augment, dims=len(material.shape) - 1)
+    return Batches(
+        material.store,
+        training.rows,
+        training.targets,
+        size=recipe.batch_size,
+        seed=recipe.seed,
+        augmenter=augmenter if recipe.augment else None,
+        placement=compute.placement,
+        rank=processes.rank,
+        world=processes.world,
+    )

@@ -1,0 +1,187 @@
+"""The page and the card of a pretraining, from its saved files alone."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import polars as pl
+
+from medgraft.errors import TableError
+from medgraft.files import read_json, write_text
+from medgraft.report import lines, tables
+from medgraft.report.card import NOT_STATED, safe
+from medgraft.report.contracts import PretextDone, PretextPicture, Record, checked, read_part
+from medgraft.report.figures import learning, restored
+from medgraft.report.figures.restored import Shown
+from medgraft.report.pictures import embedded
+from medgraft.report.remarks import NOT_A_DEVICE
+from medgraft.report.saved import check_beside, read_table, read_text
+from medgraft.report.template import environment, fill_page
+from medgraft.report.words import (
+    part,
+    percent,
+    settings_without_folders,
+    without_folders,
+)
+from medgraft.runs import RunFolder
+
+PATENTED = ("models_genesis", "semantic_genesis")
+PATENTS = (
+    "This method is covered by patents in the United States (10,956,785; 11,763,952; 12,469,315);"
+    " using it there may need a licence."
+)
+
+
+@dataclass(frozen=True)
+class _Pretrained:
+    run: RunFolder
+    done: PretextDone
+    record: Record
+    history: pl.DataFrame
+    rejects: pl.DataFrame
+    pictures: tuple[PretextPicture, ...]
+
+    @property
+    def name(self) -> str:
+        """The name of the folder, which is what people call the run."""
+        return self.run.path.resolve().name
+
+    @property
+    def task(self) -> str:
+        """The task without its options."""
+        return self.done.task.partition(":")[0]
+
+
+def write_pretraining(run_folder: Path, *, out: Path | None = None) -> Path:
+    """Write figures, report.html and card.md of a pretraining.
+
+    Args:
+        run_folder: What `medgraft pretrain` wrote.
+        out: Where to write; None writes into the run folder itself.
+
+    Returns:
+        Path of report.html.
+
+    Raises:
+        TableError: If a file is missing or not as it must be; the message names it.
+        OutputError: If the folder cannot be written.
+    """
+    found = _load(RunFolder.existing(Path(run_folder)))
+    target = found.run if out is None else RunFolder(Path(out))
+    history = lines.learning_curves(found.history, found.record.best.get("epoch"))
+    drawing = None if history is None else learning.draw(history)
+    if drawing is not None:
+        write_text(target.figures / f"{drawing.name}.svg", drawing.alone())
+    sheet = _sheet(found)
+    if sheet:
+        write_text(target.figures / "examples.svg", restored.alone(sheet))
+    reasons, unlisted = tables.rejects(found.rejects)
+    values = {
+        "title": found.name,
+        "task": found.task,
+        "done": found.done,
+        "record": found.record,
+        "answer": _answer(found),
+        "use": _use(found),
+        "warnings": _warnings(found),
+        "splits": tables.splits(found.record.data),
+        "training": tables.training(found.record),
+        "command": tables.command(found.record),
+    }
+    page = fill_page(
+        "pretraining.html.j2",
+        **values,
+        drawing=drawing,
+        sheet=sheet,
+        reasons=reasons,
+        unlisted=unlisted,
+        phases=tables.phases(found.record),
+        machine=tables.machine(found.record),
+        inputs=tables.inputs(found.record),
+        recipe=settings_without_folders(read_text(found.run.recipe)),
+    )
+    filled = environment(autoescape=False)
+    filled.filters["safe_md"] = safe
+    card = filled.get_template("pretraining.md.j2")
+    write_text(target.card, card.render(**values, not_stated=NOT_STATED, not_a_device=NOT_A_DEVICE))
+    write_text(target.report, page)
+    return target.report
+
+
+def _load(run: RunFolder) -> _Pretrained:
+    return _Pretrained(
+        run,
+        done=read_part(PretextDone, run.pretext),
+        record=read_part(Record, run.record),
+        history=read_table(run.history),
+        rejects=read_table(run.rejects),
+        pictures=_pictures(run),
+    )
+
+
+def _pictures(run: RunFolder) -> tuple[PretextPicture, ...]:
+    path = run.examples / "pretext.json"
+    data = read_json(path)
+    if not isinstance(data, list):
+        raise TableError(f"'{path}' must be a list of pictures, got {type(data).__name__}.")
+    pictures = tuple(checked(PretextPicture, item, path) for item in data)
+    for one in pictures:
+        for name in (one.image, one.input, one.restored):
+            if name is not None:
+                check_beside(path, name)
+    return pictures
+
+
+def _sheet(found: _Pretrained) -> Sequence[Shown]:
+    folder = found.run.examples
+    sheet = []
+    for one in found.pictures:
+        files = {"as it was": one.image, "as the network saw it": one.input}
+        if one.restored is not None:
+            files["restored"] = one.restored
+        sources = {name: embedded((folder / file).read_bytes()) for name, file in files.items()}
+        sheet.append(Shown(sources, _caption(one)))
+    return sheet
+
+
+def _caption(one: PretextPicture) -> str:
+    if one.error is not None:
+        return f"mean squared error {one.error:.4f}"
+    return f"class {one.actual}, called {one.answered}"
+
+
+def _answer(found: _Pretrained) -> str:
+    """What came of it, in one sentence."""
+    done = found.done
+    if done.loss is None:
+        return f"Trained on {found.task}; there is no validation part to judge it on."
+    on = f"on {done.images:,} {part(done.split)} images that it did not learn from"
+    if done.kind == "classifying":
+        chance = f"chance: {percent(1 / done.classes)}" if done.classes else "chance unknown"
+        return (
+            f"It names what was done to an image ({found.task}, {done.classes} classes) in"
+            f" {percent(done.accuracy or 0.0)} of the cases ({chance}), {on}."
+        )
+    text = f"It restores images ({found.task}) to a mean squared error of {done.loss:.4f} {on}"
+    if done.untouched:
+        text += f"; leaving them distorted would be {done.untouched:.4f}"
+    return f"{text}."
+
+
+def _use(found: _Pretrained) -> str:
+    network = found.record.network
+    after = f" --after {network['after']}" if network.get("after") else ""
+    return (
+        f"medgraft train INDEX --weights {found.name} --backbone {network.get('backbone')}{after}"
+    )
+
+
+def _warnings(found: _Pretrained) -> list[str]:
+    texts = []
+    if found.record.data.synthetic:
+        texts.append("These are synthetic images: what was learnt holds for them alone.")
+    if found.task in PATENTED:
+        texts.append(PATENTS)
+    return [*texts, *map(without_folders, found.record.notes)]

@@ -1,0 +1,95 @@
+"""How a run of any kind begins, or goes on where it was stopped."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import torch
+
+from medgraft.errors import OutputError, TableError, TrainingError
+from medgraft.files import new_folder, read_json
+from medgraft.index import Index
+from medgraft.prepare.store import default_cache
+from medgraft.runs import RunFolder
+from medgraft.train.hardware import Compute, choose
+from medgraft.train.processes import Processes
+from medgraft.train.recipe import BaseRecipe, load_recipe
+from medgraft.train.record import FINISHED
+
+FREE = ("device", "checkpoint_seconds")  # what a resumed run may change
+
+
+def open_folder(run: RunFolder, *, resume: bool, processes: Processes) -> None:
+    """Make the folder of a run, or see that it holds one that can go on.
+
+    Raises:
+        OutputError: If the folder is in use, or there is nothing to resume.
+    """
+    if resume:
+        if not run.recipe.is_file():
+            raise OutputError(
+                f"--resume needs a run that was stopped, and '{run.path}' holds none."
+                " Leave --resume out; images that were prepared are not prepared again."
+            )
+        if _status(run) == FINISHED:
+            raise OutputError(
+                f"--resume needs a run that was stopped, and '{run.path}' is finished."
+                f" `medgraft report {run.path}` writes its page again."
+            )
+    elif processes.first:
+        new_folder(run.path)
+    processes.wait()
+
+
+def _status(run: RunFolder) -> str | None:
+    """What the run that is gone on with says of itself; None if it was killed early."""
+    try:
+        return str(read_json(run.record)["status"])
+    except (TableError, KeyError):
+        return None
+
+
+def agree(device: torch.device, recipe: BaseRecipe, processes: Processes) -> Compute:
+    """How to compute: the first process chooses, and all compute alike."""
+    compute = Compute(device, "float32", "contiguous", "as the first does")
+    if processes.first:
+        compute = choose(device, recipe.precision, recipe.memory_format, default_cache())
+    short = processes.of_first(compute.precision == "bfloat16", device)
+    last = processes.of_first(compute.memory_format == "channels_last", device)
+    return replace(
+        compute,
+        precision="bfloat16" if short else "float32",
+        memory_format="channels_last" if last else "contiguous",
+    )
+
+
+def check_same(run: RunFolder, recipe: BaseRecipe, index: Index, index_path: Path) -> None:
+    """Refuse to go on with a run under another recipe or with other rows.
+
+    Args:
+        run: What was stopped.
+        recipe: Settings, with everything that was left open filled in.
+        index: The rows that can be used.
+        index_path: Where they come from, for the message.
+
+    Raises:
+        TrainingError: With what differs.
+    """
+    before = load_recipe(run.recipe, type(recipe))
+    changed = [
+        key
+        for key, value in before.model_dump().items()
+        if value != getattr(recipe, key) and key not in FREE
+    ]
+    if changed:
+        raise TrainingError(
+            "a resumed run must keep its recipe, but these differ:"
+            f" {', '.join(changed)}. Leave the flags out, or start a new run with another --out."
+        )
+    if run.index.is_file() and not Index.load(run.index).frame.equals(index.frame):
+        raise TrainingError(
+            f"a resumed run must keep its rows, but those of '{index_path}' that can be"
+            f" used are no longer those of '{run.index}'. Start a new run with another"
+            " --out."
+        )
