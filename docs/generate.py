@@ -10,7 +10,7 @@ import ast
 import io
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import redirect_stdout
 from pathlib import Path
 from typing import get_args, get_origin
@@ -19,6 +19,7 @@ from unittest import mock
 from pydantic.fields import FieldInfo
 
 from medgraft.cli.__main__ import commands, main, summary
+from medgraft.pretext.recipe import Pretraining
 from medgraft.train.recipe import Recipe
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -91,10 +92,11 @@ def _help(command: str) -> str:
 
 def recipe_page() -> str:
     """Every key of a recipe: type, default, meaning."""
-    rows = [
-        f"| `{name}` | {_type(field)} | `{_default(field)}` | {field.description} |"
-        for name, field in Recipe.model_fields.items()
-    ]
+    own = {
+        name: field
+        for name, field in Pretraining.model_fields.items()
+        if name not in Recipe.model_fields or field.default != Recipe.model_fields[name].default
+    }
     return "\n".join(
         [
             "# The recipe",
@@ -108,12 +110,26 @@ def recipe_page() -> str:
             "([why](../decisions/0001-specs.md)). This page is written by"
             " `python docs/generate.py`.",
             "",
-            "| key | type | default | meaning |",
-            "|---|---|---|---|",
-            *rows,
+            *_keys(Recipe.model_fields),
+            "",
+            "## Of a pretraining",
+            "",
+            "`medgraft pretrain` takes these, and of the keys above those that a training without"
+            " labels has a use for",
+            "(`medgraft.pretext.recipe.Pretraining`).",
+            "",
+            *_keys(own),
             "",
         ]
     )
+
+
+def _keys(fields: Mapping[str, FieldInfo]) -> list[str]:
+    rows = (
+        f"| `{name}` | {_type(field)} | `{_default(field)}` | {field.description} |"
+        for name, field in fields.items()
+    )
+    return ["| key | type | default | meaning |", "|---|---|---|---|", *rows]
 
 
 def _type(field: FieldInfo) -> str:
@@ -132,7 +148,7 @@ def _type_name(kind: object) -> str:
     if isinstance(kind, str | int):
         return f"`{kind}`"
     if isinstance(kind, type) and not get_args(kind):
-        return {"str": "text", "int": "whole number", "float": "number"}[kind.__name__]
+        return {"str": "text", "int": "whole number", "float": "number", "bool": "yes or no"}[kind.__name__]
     inner = [arg for arg in get_args(kind) if arg is not Ellipsis]
     if get_origin(kind) is tuple:
         many = Ellipsis in get_args(kind)
@@ -144,7 +160,7 @@ def _default(field: FieldInfo) -> str:
     value = field.default
     if value is None:
         return "null"
-    return ", ".join(value) if isinstance(value, tuple) else str(value)
+    return (", ".join(value) or "none") if isinstance(value, tuple) else str(value)
 
 
 def between(text: str, name: str, block: str) -> str:

@@ -178,6 +178,19 @@ class Fit:
         """Our names of the tensors that were set."""
         return list(self.origins)
 
+    @property
+    def told(self) -> str:
+        """What came from the file and what did not, in a few words.
+
+        Examples:
+            >>> Fit({"stem.a": "a", "decoder.b": "decoder.b"}, [], {"head": "the file has none"}).told
+            '2 tensors loaded (backbone, decoder); head afresh: the file has none'
+        """
+        parts = {name.partition(".")[0] for name in self.origins} & {"head", "decoder", "output"}
+        loaded = f"{len(self.origins)} tensors loaded ({', '.join(['backbone', *sorted(parts)])})"
+        fresh = (f"{part} afresh: {why}" for part, why in self.afresh.items())
+        return "; ".join([loaded, *fresh])
+
 
 def check_architecture(weights: WeightFile, backbone: str) -> None:
     """Refuse weights that say that they are of another architecture.

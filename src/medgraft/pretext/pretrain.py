@@ -182,7 +182,7 @@ class _Run:
                 "task": self.recipe.task,
                 "source": task.source,
                 "weights": self.recipe.weights,
-                "loaded": f"{len(made.fit.loaded)} tensors loaded" if made.fit else "random",
+                "loaded": made.fit.told if made.fit else "random",
                 "not_used": made.fit.unused if made.fit else [],
                 "parameters": total,
                 "trainable": trainable,

@@ -65,6 +65,11 @@ def load_predictor(run: RunFolder, device: str = "auto") -> tuple[Predictor, dic
             f" Finish it with `medgraft train INDEX --out {run.path} --resume`."
         )
     record = read_json(run.weights_record)
+    if "labels" not in record:
+        raise TableError(
+            f"'{run.path}' must be a run that learnt labels, and is a pretraining, which answers"
+            f" nothing. Begin with it: `medgraft train INDEX --weights {run.path} --out RUN`."
+        )
     place = find_device(device)
     made = create(
         record["backbone"],

@@ -162,7 +162,7 @@ class _Run:
             self.record.note(said)
         phases = plan(self.recipe, made.network.backbone)
         total, _ = parameters(made.network)
-        loaded = f"{len(made.fit.loaded)} tensors loaded" if made.fit else "random"
+        loaded = made.fit.told if made.fit else "random"
         self.record.data |= {
             "inputs": {
                 "index": sha256(self.index_path),

@@ -140,4 +140,6 @@ def find_task(text: str, *, as_published: bool = False) -> Task:
             f"as_published needs a task whose authors' code and paper differ, got {text!r}."
             f" Leave it out, or take {' or '.join(others)}."
         )
+    if isinstance(task, Restoring):  # options that go together are checked by the distortions
+        task.distorter(2, as_published=as_published)
     return task

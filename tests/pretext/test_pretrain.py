@@ -1,0 +1,221 @@
+"""A pretraining from the index to the run that begins with it."""
+
+import json
+
+import polars as pl
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from medgraft.cli.__main__ import main
+from medgraft.errors import ArgumentError, LeakageError, ShapeError, TableError, WeightsError
+from medgraft.index import Index
+from medgraft.nets import create, create_dense
+from medgraft.pretext.objective import Pretext
+from medgraft.pretext.pretrain import pretrain
+from medgraft.pretext.recipe import Pretraining
+from medgraft.report import write_any_report
+from medgraft.runs import RunFolder
+from medgraft.train.donor import check_donor
+from medgraft.train.predict import load_predictor
+from medgraft.train.recipe import Recipe, load_recipe, save_recipe
+from medgraft.train.train import train
+from tests.train.conftest import make_spots, quick
+
+SMALL = {
+    "after": "layer1",
+    "size": 32,
+    "epochs": 2,
+    "batch_size": 8,
+    "precision": "float32",
+    "memory_format": "contiguous",
+    "threads": 1,
+}
+
+
+def small(**changes):
+    return Pretraining(**{**SMALL, **changes})
+
+
+def run(index, out, *, resume=False, **changes):
+    return pretrain(index, out, small(**changes), command=["medgraft"], resume=resume)
+
+
+def same(one, two):
+    one, two = load_file(RunFolder(one).weights), load_file(RunFolder(two).weights)
+    return one.keys() == two.keys() and all(torch.equal(one[k], two[k]) for k in one)
+
+
+@pytest.fixture(scope="module")
+def spots(tmp_path_factory):
+    return make_spots(tmp_path_factory.mktemp("spots"))
+
+
+@pytest.fixture(scope="module")
+def whole(spots, tmp_path_factory):
+    """A run that nobody disturbed."""
+    return run(spots, tmp_path_factory.mktemp("whole") / "run")
+
+
+class TestRun:
+    def test_the_folder_explains_itself(self, whole):
+        record = json.loads(whole.record.read_text())
+        assert record["status"] == "finished"
+        assert record["network"]["task"] == "models_genesis"
+        assert set(record["data"]["splits"]) == {"train", "val"}
+        assert record["data"]["splits"]["train"]["images"] == 28
+        done = json.loads(whole.pretext.read_text())
+        assert done["split"] == "val"
+        assert done["images"] == 8
+        assert 0 < done["loss"]
+        assert 0 < done["untouched"]
+        history = pl.read_csv(whole.history)
+        assert {"epoch", "loss", "loss_val", "input_val"} <= set(history.columns)
+        assert done["loss"] == pytest.approx(history["loss_val"].min(), rel=1e-3)
+        kept = load_recipe(whole.recipe, Pretraining)
+        assert (kept.task, kept.channels) == ("models_genesis", 1)
+        assert not whole.checkpoint.exists()
+
+    def test_its_file_holds_the_encoder_and_the_decoder_and_nothing_else(self, whole):
+        groups = {name.partition(".")[0] for name in load_file(whole.weights)}
+        assert groups == {"backbone", "decoder"}
+        record = json.loads(whole.weights_record.read_text())
+        assert record["backbone"] == "resnet18"
+        assert record["after"] == "layer1"
+        assert "left out" in record["parts"]["output"]
+
+    def test_the_page_is_made_of_saved_files_and_again_the_same(self, whole, tmp_path):
+        page = write_any_report(whole.path).read_bytes()
+        assert write_any_report(whole.path, out=tmp_path / "again").read_bytes() == page
+        assert b"mean squared error" in page
+        assert b"patents in the United States" in page
+        assert (whole.figures / "learning.svg").is_file()
+        assert "restored" in (whole.figures / "examples.svg").read_text()
+        assert "patents" in whole.card.read_text()
+
+    def test_neither_labels_nor_test_images_are_read(self, spots, whole, tmp_path):
+        index = Index.load(make_spots(tmp_path))  # the same pictures elsewhere
+        for row in index.frame.filter(pl.col("split") == "test").iter_rows(named=True):
+            (tmp_path / row["path"]).unlink()
+        ids = Index.load(spots).frame["image_id"]
+        frame = index.frame.with_columns(image_id=ids).drop("side")
+        Index(frame, tmp_path, labels=(), layout="csv").save(tmp_path / "bare.parquet")
+        assert same(run(tmp_path / "bare.parquet", tmp_path / "run").path, whole.path)
+
+    def test_a_stopped_run_goes_on_to_the_same_bits(self, spots, whole, tmp_path, monkeypatch):
+        class Killed(BaseException):
+            """Stands for kill -9."""
+
+        loss, seen = Pretext.loss, []
+
+        def counting(self, part, batch):
+            seen.append(batch.step)
+            if batch.step == 5:
+                raise Killed
+            return loss(self, part, batch)
+
+        with monkeypatch.context() as patch:
+            patch.setattr(Pretext, "loss", counting)
+            with pytest.raises(Killed):
+                run(spots, tmp_path / "run", checkpoint_seconds=0)
+        with pytest.raises(Exception, match="these differ: rate"):
+            run(spots, tmp_path / "run", resume=True, checkpoint_seconds=0, rate=0.5)
+        run(spots, tmp_path / "run", resume=True, checkpoint_seconds=0)
+        assert same(tmp_path / "run", whole.path)
+
+    @pytest.mark.parametrize("task", ["rotation", "autoencoder"])
+    def test_other_tasks_make_a_run_and_a_page_as_well(self, task, spots, tmp_path):
+        found = run(spots, tmp_path / "run", task=task, epochs=1)
+        page = write_any_report(found.path).read_text()
+        groups = {name.partition(".")[0] for name in load_file(found.weights)}
+        if task == "rotation":
+            assert groups == {"backbone"}
+            assert "chance: 25 %" in page
+        else:
+            assert groups == {"backbone", "decoder"}
+            assert "patents" not in page
+
+
+class TestDownstream:
+    def test_a_classifier_begins_with_the_encoder_and_its_normalisation(
+        self, spots, whole, tmp_path
+    ):
+        recipe = quick(weights=str(whole.path), after="layer1", size=32, epochs=1)
+        tuned = train(spots, tmp_path / "tuned", recipe, command=[])
+        told = json.loads(tuned.record.read_text())["network"]["loaded"]
+        assert told.endswith("tensors loaded (backbone); head afresh: the file has none")
+        ours, theirs = (json.loads(f.weights_record.read_text()) for f in (tuned, whole))
+        assert (ours["mean"], ours["std"]) == (theirs["mean"], theirs["std"])
+        assert ours["source_hash"] == theirs["hash"]
+
+    def test_the_tensors_of_the_encoder_are_those_of_the_file(self, whole):
+        made = create(
+            "resnet18", in_channels=1, classes=2, weights=str(whole.path), after="layer1"
+        )
+        held = load_file(whole.weights)
+        for name, tensor in made.network.backbone.state_dict().items():
+            assert torch.equal(tensor, held[f"backbone.{name}"])
+        assert list(made.fit.afresh) == ["head"]
+
+    def test_a_network_for_dense_output_takes_the_decoder_too(self, whole):
+        made = create_dense(
+            "resnet18", in_channels=1, out_channels=1, weights=str(whole.path), after="layer1"
+        )
+        assert list(made.fit.afresh) == ["output"]
+        assert any(name.startswith("decoder.") for name in made.fit.origins)
+
+    def test_another_backbone_is_refused(self, whole):
+        with pytest.raises(WeightsError, match="--backbone resnet18"):
+            create("resnet34", in_channels=1, classes=2, weights=str(whole.path))
+
+    def test_it_answers_nothing(self, whole):
+        with pytest.raises(TableError, match="is a pretraining, which answers nothing"):
+            load_predictor(whole)
+
+    def test_a_later_test_part_must_not_hold_its_images(self, spots, whole):
+        index = Index.load(spots)
+        check_donor(whole, index)
+        turned = index.frame.with_columns(
+            split=pl.when(pl.col("split") == "test")
+            .then(pl.lit("train"))
+            .when(pl.col("split") == "train")
+            .then(pl.lit("test"))
+            .otherwise(pl.col("split"))
+        )
+        with pytest.raises(LeakageError, match="28 of the 28 images of this test part"):
+            check_donor(whole, index.with_frame(turned))
+
+
+class TestRefusals:
+    def test_colorisation_of_grey_images_and_nothing_is_written(self, spots, tmp_path):
+        for channels in (None, 3):
+            with pytest.raises(ArgumentError, match="needs colour images, but these are grey"):
+                run(spots, tmp_path / "run", task="colorisation", channels=channels)
+        assert not list((tmp_path / "run").iterdir())
+
+    def test_sides_that_a_u_net_cannot_halve(self, spots, tmp_path):
+        with pytest.raises(ShapeError, match="divisible by 8, got 20 x 20"):
+            run(spots, tmp_path / "run", backbone="unet2d", after=None, size=20)
+
+    @pytest.mark.parametrize(
+        ("arguments", "says"),
+        [
+            (["--task", "jigsaws"], "no pretext task is called 'jigsaws'. Did you mean 'jigsaw'?"),
+            (["--task", "rotation", "--as-published"], "as_published needs a task whose"),
+            (["--task", "denoising:high=0.01"], "low must be at most high"),
+            (["--epochs", "0"], "epochs: input should be greater than or equal to 1, got 0"),
+        ],
+    )
+    def test_a_wrong_call_is_one_line_and_exit_2(self, arguments, says, spots, tmp_path, capsys):
+        out = tmp_path / "run"
+        assert main(["pretrain", str(spots), "--out", str(out), *arguments]) == 2
+        (line,) = capsys.readouterr().err.strip().splitlines()
+        assert line.startswith("error: ")
+        assert says in line
+        assert not list(out.glob("*"))
+
+    def test_a_recipe_of_a_training_is_not_one_of_a_pretraining(self, spots, tmp_path, capsys):
+        save_recipe(Recipe(), tmp_path / "other.yaml")
+        call = ["pretrain", str(spots), "--out", str(tmp_path / "run")]
+        assert main([*call, "--recipe", str(tmp_path / "other.yaml")]) == 2
+        assert "no recipe key is called 'strategy'" in capsys.readouterr().err
