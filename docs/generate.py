@@ -32,6 +32,8 @@ NOT_PYTHON = {  # the other files cannot hold a docstring
     "card.md.j2": "The model card.",
     "compare.html.j2": "The page that lays runs over one another.",
     "discovery.html.j2": "The page of discovered patterns.",
+    "pretraining.html.j2": "The page of a pretraining.",
+    "pretraining.md.j2": "The card of a pretraining.",
     "parts.html.j2": "Pieces that several pages share.",
     "report.css": "How the pages look, light and dark, wide and narrow, on paper.",
     "report.html.j2": "The page of one run.",
@@ -148,7 +150,9 @@ def _type_name(kind: object) -> str:
     if isinstance(kind, str | int):
         return f"`{kind}`"
     if isinstance(kind, type) and not get_args(kind):
-        return {"str": "text", "int": "whole number", "float": "number", "bool": "yes or no"}[kind.__name__]
+        return {"str": "text", "int": "whole number", "float": "number", "bool": "yes or no"}[
+            kind.__name__
+        ]
     inner = [arg for arg in get_args(kind) if arg is not Ellipsis]
     if get_origin(kind) is tuple:
         many = Ellipsis in get_args(kind)

@@ -14,7 +14,8 @@ class Pretraining(BaseRecipe):
 
     task: str = Field("models_genesis", description="What is learnt, see `medgraft list pretexts`.")
     as_published: bool = Field(
-        default=False, description="Distort by the numbers of the authors' code, not of their paper."
+        default=False,
+        description="Distort by the numbers of the authors' code, not of their paper.",
     )
     upsampling: Literal["nearest", "transposed"] = Field(
         "nearest", description="How the decoder doubles the sides of its maps."
