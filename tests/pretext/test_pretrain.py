@@ -130,7 +130,7 @@ class TestRun:
         groups = {name.partition(".")[0] for name in load_file(found.weights)}
         if task == "rotation":
             assert groups == {"backbone"}
-            assert "chance: 25 %" in page
+            assert 'chance: <span class="whole">25 %</span>' in page
         else:
             assert groups == {"backbone", "decoder"}
             assert "patents" not in page

@@ -84,18 +84,18 @@ def learner(name, shape, backbone="resnet18", channels=3):
 class TestLearning:
     def test_a_few_steps_lower_its_loss_and_reach_every_encoder_weight(self, name):
         shape = (32, 32)
-        batch, found = images(shape), learner(name, shape)
+        batch, found = images(shape, count=2), learner(name, shape)
         samples = np.arange(len(batch))
         optimiser = torch.optim.Adam(found.network.parameters(), lr=3e-3)
         losses = []
-        for _ in range(20):
+        for _ in range(12):
             made = found.example(batch, seed=0, samples=samples)
             loss = found.losses(found.answer(made.inputs), made).mean()
             optimiser.zero_grad()
             loss.backward()
             optimiser.step()
             losses.append(float(loss.detach()))
-        assert losses[-1] < 0.7 * losses[0], losses
+        assert losses[-1] < 0.8 * losses[0], losses
         for key, parameter in found.network.backbone.named_parameters():
             assert parameter.grad is not None, key
 
@@ -124,7 +124,7 @@ def test_an_unknown_task_is_refused_with_the_near_name():
 
 class TestRotation:
     def test_turning_back_by_numpy_gives_the_image(self):
-        batch = images((12, 12), count=16)
+        batch = images((12, 12), count=40)
         made = example("rotation", batch)
         assert set(made.targets.tolist()) == {0, 1, 2, 3}
         for turned, quarters, was in zip(made.inputs, made.targets, batch, strict=True):

@@ -23,14 +23,14 @@ class Pretrain:
     """Learn from the images of an index without their labels, to begin a training with.
 
     It learns from the training part and is chosen on the validation part; test images are not
-    opened. The run folder is what `medgraft train --weights` takes.
+    opened. The run folder is what `medgraft train --weights` takes, with the same backbone.
 
     Models Genesis is covered by patents in the United States (10,956,785; 11,763,952;
     12,469,315); using it there may need a licence.
 
     Examples:
         medgraft pretrain films.parquet --task models_genesis --size 64 --out runs/pre
-        medgraft train films.parquet --weights runs/pre --size 64 --out runs/tuned
+        medgraft pretrain films.parquet --task jigsaw:tiles=2 --backbone resnet34 --out runs/two
     """
 
     index: Annotated[Path, tyro.conf.Positional]

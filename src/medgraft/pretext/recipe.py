@@ -22,7 +22,8 @@ class Pretraining(BaseRecipe):
     )
 
     augment: tuple[str, ...] = Field(
-        (), description="Augmentations before the task, such as rotate:degrees=15, or presets."
+        ("none",),
+        description="Augmentations before the task, such as rotate:degrees=15, or presets.",
     )
     epochs: int = Field(50, ge=1, description="Passes over the training images.")
     optimiser: Literal["adamw", "adam", "sgd"] = Field("adam", description="Optimiser.")
