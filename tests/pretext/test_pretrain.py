@@ -6,7 +6,6 @@ import polars as pl
 import pytest
 import torch
 from safetensors.torch import load_file
-from tests.train.conftest import make_spots, quick
 
 from medgraft.cli.__main__ import main
 from medgraft.errors import ArgumentError, LeakageError, ShapeError, TableError, WeightsError
@@ -21,6 +20,7 @@ from medgraft.train.donor import check_donor
 from medgraft.train.predict import load_predictor
 from medgraft.train.recipe import Recipe, load_recipe, save_recipe
 from medgraft.train.train import train
+from tests.train.conftest import make_spots, quick
 
 SMALL = {
     "after": "layer1",
