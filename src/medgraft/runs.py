@@ -104,6 +104,11 @@ class RunFolder:
         return self.path / "explain"
 
     @property
+    def truncation(self) -> Path:
+        """Of a run that was made smaller: what it weighs, and both networks side by side."""
+        return self.path / "truncation"
+
+    @property
     def figures(self) -> Path:
         """SVG figures."""
         return self.path / "figures"

@@ -17,6 +17,7 @@ FAMILIES = {  # family: (module, name of its registry)
     "distortions": ("medgraft.pretext.distortions", "distortions"),
     "augmentations": ("medgraft.augment.transforms", "augmentations"),
     "backbones": ("medgraft.nets.backbones", "backbones"),
+    "name-maps": ("medgraft.nets.name_maps", "name_maps"),
     "losses": ("medgraft.train.losses", "losses"),
     "schedules": ("medgraft.train.schedules", "schedules"),
     "strategies": ("medgraft.train.strategies", "strategies"),

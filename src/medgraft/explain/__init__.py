@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from medgraft.explain.explainers.grad_cam import grad_cam
-from medgraft.explain.job import Explained, explain_files, explain_losses
+from medgraft.explain.job import Explained, explain_answers, explain_files, explain_losses
 from medgraft.explain.losses import Answer, top_losses
 from medgraft.explain.stages import LEAST_CELLS, choose_stage
 
@@ -12,6 +12,7 @@ __all__ = [
     "Answer",
     "Explained",
     "choose_stage",
+    "explain_answers",
     "explain_files",
     "explain_losses",
     "grad_cam",

@@ -98,13 +98,56 @@ def explain_losses(
     table = read_frame(run.predictions).filter(pl.col("split") == split)
     names = record["labels"]
     answers = top_losses(table, names, kind=record["kind"], most=most, label=label)
+    questions = _questions(Index.load(run.index), table, answers, record)
+    return _draw(ensemble, record, questions, folder, stage, {"split": split})
+
+
+def explain_answers(
+    run: RunFolder,
+    asked: Sequence[tuple[str, str]],
+    folder: Path,
+    *,
+    split: str = "test",
+    stage: str | None = None,
+    device: str = "auto",
+) -> Explained:
+    """Draw certain images of a run, each with what spoke for a certain label.
+
+    So that several runs can be looked at side by side.
+
+    Args:
+        run: A finished run, whose images must still lie where they were.
+        asked: Image and label (of exclusive classes the actual one), in the order to draw.
+        folder: Where to; earlier pictures of this module there are replaced.
+        split: Part of the split that they are in.
+        stage: Whose maps to weight; None for the last with at least 16 cells.
+        device: Where to compute.
+
+    Raises:
+        TableError: If the run is not finished, or does not know an image, or its label.
+        ArgumentError: If the maps of `stage` are too coarse.
+        UnknownNameError: If there is no such stage or label.
+    """
+    ensemble, record = load_ensemble(run, device)
+    table = read_frame(run.predictions).filter(pl.col("split") == split)
     index = Index.load(run.index)
+    questions = []
+    for image_id, label in asked:
+        _check_label(label, record)
+        rows = table.filter(pl.col("image_id") == image_id)
+        answers = top_losses(rows, record["labels"], kind=record["kind"], most=1, label=label)
+        questions += _questions(index, rows, answers, record)
+    return _draw(ensemble, record, questions, folder, stage, {"split": split})
+
+
+def _questions(
+    index: Index, table: pl.DataFrame, answers: Sequence[Answer], record: dict[str, Any]
+) -> list[_Question]:
     rows = (table.row(answer.row, named=True) for answer in answers)
-    questions = [
+    return [
         _Question(index.file(row["path"]), answer.label, _facts(answer, row, record))
         for answer, row in zip(answers, rows, strict=True)
     ]
-    return _draw(ensemble, record, questions, folder, stage, {"split": split})
 
 
 def explain_files(

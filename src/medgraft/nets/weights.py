@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+import shlex
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -60,8 +61,9 @@ def open_weights(source: str, *, backbone: str) -> WeightFile:
     if path.suffix != ".safetensors":
         raise UnsafeFileError(
             f"weights must be 'none', 'imagenet', a run folder or a .safetensors file, got"
-            f" '{source}'. Other formats can execute code when they are loaded; write the tensors"
-            " with safetensors.torch.save_file first."
+            f" '{source}'. Other formats can execute code when they are loaded: run"
+            f" `medgraft convert {shlex.quote(source)} --out {shlex.quote(path.stem)}.safetensors`"
+            " first."
         )
     return _from_safetensors(path)
 
@@ -243,7 +245,7 @@ def load_into(network: Staged, weights: WeightFile, *, parts: Collection[str] | 
     afresh: dict[str, str] = {}
     for name, module in network.parts.items():
         reason = "not asked for" if parts is not None and name not in parts else None
-        reason = reason or _why_not(name, module, weights)
+        reason = reason or _goes_on(weights, backbone) or _why_not(name, module, weights)
         if reason is None:
             origins |= _load_part(name, module, weights)
         else:
@@ -268,6 +270,17 @@ def _fit_input(tensor: Tensor, ours: Tensor) -> Tensor:
     ):
         return tensor.sum(dim=1, keepdim=True).expand_as(ours) / ours.shape[1]
     return tensor
+
+
+def _goes_on(weights: WeightFile, backbone: Backbone) -> str | None:
+    """Why no head of a file fits a network that was cut: it was made for the maps of later stages.
+
+    Two stages may have as many channels, and shapes would then not tell.
+    """
+    own = "backbone.stages."
+    stages = {name.split(".")[2] for name in weights.tensors if name.startswith(own)}
+    beyond = sorted(stages - set(backbone.names))
+    return f"that of the file is for maps of {beyond[-1]}, which is cut off" if beyond else None
 
 
 def _why_not(name: str, part: nn.Module, weights: WeightFile) -> str | None:
@@ -321,18 +334,24 @@ def save_weights(
         notes: Of the file, for whoever takes it alone.
         parts: What else to write ("decoder", "head"); None for everything.
     """
+    kept = {"backbone", *(network.parts if parts is None else parts)}
+    tensors = {
+        name: tensor
+        for name, tensor in network.state_dict().items()
+        if name.partition(".")[0] in kept
+    }
+    save_tensors(tensors, path, notes)
+
+
+def save_tensors(tensors: Mapping[str, Tensor], path: Path, notes: dict[str, str]) -> None:
+    """Write tensors and notes on them as safetensors, whole or not at all."""
     from safetensors.torch import save_file
 
     from medgraft.files import replacing
 
-    kept = {"backbone", *(network.parts if parts is None else parts)}
-    tensors = {
-        name: tensor.detach().cpu().contiguous()
-        for name, tensor in network.state_dict().items()
-        if name.partition(".")[0] in kept
-    }
+    laid_out = {name: t.detach().cpu().contiguous() for name, t in tensors.items()}
     with replacing(path) as temporary:
-        save_file(tensors, str(temporary), metadata=notes)
+        save_file(laid_out, str(temporary), metadata=notes)
 
 
 def parameters(network: torch.nn.Module) -> tuple[int, int]:

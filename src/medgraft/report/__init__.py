@@ -4,6 +4,7 @@ from medgraft.report.compare import write_comparison
 from medgraft.report.page import write_any_report, write_evaluation_report, write_report
 from medgraft.report.pretraining import write_pretraining
 from medgraft.report.transfer import write_transfer
+from medgraft.report.truncation import write_truncation
 
 __all__ = [
     "write_any_report",
@@ -12,4 +13,5 @@ __all__ = [
     "write_pretraining",
     "write_report",
     "write_transfer",
+    "write_truncation",
 ]

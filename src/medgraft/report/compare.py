@@ -109,7 +109,7 @@ def _write(
     drawn = None
     if found is not None:
         write_json(out / "comparison.json", found)
-        drawn = _forest(found, remarks.means(saved[0].evaluation))
+        drawn = draw_forest(found, remarks.means(saved[0].evaluation))
         write_text(figures / "forest.svg", drawn.alone())
     warnings = [*differences(saved), *([why_not] if why_not else []), *_own_warnings(names, saved)]
     page = out / "compare.html"
@@ -133,7 +133,8 @@ def _write(
     return page
 
 
-def _forest(found: dict[str, Any], note: str) -> Drawing:
+def draw_forest(found: dict[str, Any], note: str) -> Drawing:
+    """The differences of comparison.json about a line at zero."""
     return forest.draw(
         {one["run"]: one["metrics"] for one in found["differences"]},
         reference=found["reference"],

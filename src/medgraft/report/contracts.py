@@ -148,6 +148,7 @@ class Heated(Part):
 
     file: str
     heat: str
+    image_id: str = ""
     path: str = ""
     patient_id: str | None = None
     actual: str
@@ -221,6 +222,38 @@ class Experiment(Part):
     labels_per_class: int | None = None
     arms: list[ArmAsked] = Field(min_length=1)
     runs: list[RunMade]
+
+
+class Weighed(Part):
+    """One network of truncation.json.
+
+    Attributes:
+        stage: Its last.
+        parameters: Buffers are not counted.
+        operations: Multiplications with an addition for one image.
+        images_per_second: Of prediction.
+        heat_stage: Whose maps its heat maps weight.
+        cells: Spatial shape of those maps.
+    """
+
+    stage: str
+    parameters: int = Field(gt=0)
+    operations: int = Field(gt=0)
+    images_per_second: float = Field(gt=0)
+    heat_stage: str
+    cells: list[int] = Field(min_length=1)
+
+
+class Truncation(Part):
+    """truncation.json: a network and what was made of it by leaving stages out."""
+
+    whole: Weighed
+    smaller: Weighed
+    ratios: dict[str, float]
+    batch: int
+    input: list[int]
+    device: str
+    threads: int
 
 
 Contract = TypeVar("Contract", bound=Part)

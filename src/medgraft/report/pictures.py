@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 from dataclasses import dataclass
+from pathlib import Path
 
 from medgraft.report.contracts import Example, Heated
 from medgraft.report.saved import Saved
@@ -50,7 +51,11 @@ def load_heat(saved: Saved) -> list[HeatPicture]:
     """The top losses with their heat maps, costliest first; none if nobody asked for them."""
     if saved.explanation is None:
         return []
-    return [_heat_picture(saved, item, n) for n, item in enumerate(saved.explanation.items, 1)]
+    folder = RunFolder(saved.folder).explain
+    return [
+        heat_picture(folder, item, n, salt=saved.salt)
+        for n, item in enumerate(saved.explanation.items, 1)
+    ]
 
 
 def by_cell(pictures: list[HeatPicture]) -> list[tuple[tuple[str, str], list[HeatPicture]]]:
@@ -61,10 +66,10 @@ def by_cell(pictures: list[HeatPicture]) -> list[tuple[tuple[str, str], list[Hea
     return list(found.items())
 
 
-def _heat_picture(saved: Saved, item: Heated, place: int) -> HeatPicture:
-    folder = RunFolder(saved.folder).explain
+def heat_picture(folder: Path, item: Heated, place: int, *, salt: bytes) -> HeatPicture:
+    """A picture that lies in `folder` and its heat; `place` is its number on the page, from 1."""
     actual, predicted, explained = map(_names, (item.actual, item.predicted, item.explained))
-    patient = alias(item.patient_id, saved.salt)
+    patient = alias(item.patient_id, salt)
     file = _without_id(file_name(item.path), item.patient_id, patient)
     return HeatPicture(
         place=place,
