@@ -93,7 +93,10 @@ def section(archive: Archive, network: str, folder: Path) -> str:
     found = json.loads((folder / "transfer.json").read_text())
     record = json.loads((folder / found["arms"][0]["runs"][0]["folder"] / "run.json").read_text())
     heads = ("arm", *METRICS, "trainable", "seconds", "of vanilla's")
-    settings = ", ".join(f"{key} {value}" for key, value in archive.recipe.items())
+    settings = ", ".join(
+        f"{key} {' '.join(value) if isinstance(value, tuple) else value}"
+        for key, value in archive.recipe.items()
+    )
     return "\n".join(
         [
             f"### {archive.name}, {network}",
