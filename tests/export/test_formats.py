@@ -93,14 +93,15 @@ def settled(name, *, channels, classes, kind, head="linear"):
     """A predictor with random weights whose batch norms have seen images, as after training."""
     torch.manual_seed(0)
     network = create(name, in_channels=channels, classes=classes, head=head).network
-    side = find(name).smallest_side
+    found = find(name)
+    shape = (channels, *(found.smallest_side,) * found.dims)
     network.train()
     with torch.no_grad():
         for _ in range(10):
-            network(torch.rand(4, channels, side, side) * 2 - 1)
+            network(torch.rand(4, *shape) * 2 - 1)
     normalise = Normalisation((0.4,) * channels, (0.2,) * channels, "")
     placement = Placement(torch.device("cpu"))
-    return Predictor(network.eval(), kind, normalise, placement), (channels, side, side)
+    return Predictor(network.eval(), kind, normalise, placement), shape
 
 
 def far(predictor, shape, path):
