@@ -11,6 +11,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import ClassVar, Literal, TypeVar
 
+from pydantic import Field
+
 from medgraft.errors import ArgumentError
 from medgraft.registry import Registry, unknown_name
 from medgraft.spec import Options, build
@@ -126,6 +128,39 @@ class Strategy(Options, ABC):
         """
 
 
+class FittedHead(Strategy):
+    """A head that is fitted to what a frozen stage makes of the images; nothing else learns.
+
+    Attributes:
+        model: What is fitted.
+    """
+
+    model: ClassVar[Literal["logistic", "svm"]]
+    stage: str | None = Field(None, description="The stage to cut after; the last if not given.")
+    c: float | None = Field(
+        None, gt=0, description="Inverse strength of the penalty; chosen if not given."
+    )
+    folds: int = Field(5, ge=2, description="Parts of the cross-validation.")
+    views: int = Field(0, ge=0, description="Augmented views of every image to fit to as well.")
+
+    @property
+    def last_stage(self) -> str | None:
+        """The stage of its option."""
+        return self.stage
+
+    def plan(self, body: Body, *, epochs: int, rate: float) -> tuple[Phase, ...]:  # noqa: ARG002 (the family's signature)
+        """One phase, which is fitted.
+
+        Raises:
+            UnknownNameError: If there is no such stage; the near names are offered.
+        """
+        stage = self.stage or body.last
+        if stage not in body.stages:
+            raise unknown_name("stage", stage, body.stages)
+        solver = Solver(self.model, self.c, self.folds, self.views)
+        return (Phase(f"fit after {stage}", 0, stage, 0.0, solver=solver),)
+
+
 Kind = TypeVar("Kind", bound=type[Strategy])
 strategies: Registry[type[Strategy]] = Registry("strategy", __name__)
 
@@ -172,14 +207,3 @@ def ladder(
         for place, group in enumerate(groups)
         for name in group
     )
-
-
-def fitted_after(stage: str | None, body: Body, solver: Solver) -> Phase:
-    """The phase of a head that is fitted to the averaged maps after a stage, or after the last.
-
-    Raises:
-        UnknownNameError: If there is no such stage; the near names are offered.
-    """
-    if stage is not None and stage not in body.stages:
-        raise unknown_name("stage", stage, body.stages)
-    return Phase(f"fit after {stage or body.last}", 0, stage or body.last, 0.0, solver=solver)
