@@ -117,6 +117,7 @@ def test_scaling_of_more_classes_has_no_gradient_left():
 @pytest.mark.parametrize("model", ["logistic", "svm"])
 def test_the_strength_is_the_one_with_the_least_cross_validated_loss(model):
     x, truth, unit = example(60, 20)
+    unit = np.where(unit < 12, unit % 2, unit)  # two patients with many images: uneven folds
     found = fit_head(samples(x, truth, unit), Solver(model), seed=0, names=NAMES)
     assert [row["c"] for row in found.tried] == list(STRENGTHS[model])
     losses = [row["loss_cv"] for row in found.tried]
@@ -180,7 +181,8 @@ def test_one_patient_of_a_class_is_refused_unless_the_strength_is_named():
     with pytest.raises(TrainingError, match=r"probabilities of an svm.*'b' has 1"):
         fit_head(few, Solver("svm", c=0.1), seed=0, names=NAMES[:2])
     found = fit_head(few, Solver("logistic", c=0.1), seed=0, names=NAMES[:2])
-    assert (found.folds, found.tried, found.score()) == (1, [], {})
+    assert (found.folds, len(found.tried)) == (1, 1)
+    assert {name for name, value in found.score().items() if value is not None} == {"c"}
 
 
 def test_views_count_as_their_image_and_stay_in_its_fold():

@@ -17,6 +17,7 @@ from medgraft.train.scores import macro_auroc
 from medgraft.train.strategies import Solver
 
 Score = dict[str, float | None]
+UNKNOWN: Score = dict.fromkeys(("loss_cv", "loss_cv_spread", "auroc_cv", "auroc_cv_spread"))
 
 
 @dataclass(frozen=True)
@@ -53,7 +54,7 @@ class Fitted:
         c: Inverse strength of the penalty.
         folds: Parts of the cross-validation; 1 if there was none.
         tried: A row for every C: c, loss_cv and auroc_cv with their standard deviations over the
-            folds (loss_cv_spread, auroc_cv_spread). Empty without cross-validation.
+            folds (loss_cv_spread, auroc_cv_spread). Without cross-validation one row, of c alone.
     """
 
     weights: np.ndarray
@@ -63,8 +64,8 @@ class Fitted:
     tried: list[Score]
 
     def score(self) -> Score:
-        """What was measured for the C that was chosen; empty without cross-validation."""
-        return next((dict(row) for row in self.tried if row["c"] == self.c), {})
+        """What was measured for the C that was chosen."""
+        return next(dict(row) for row in self.tried if row["c"] == self.c)
 
 
 def divide(
@@ -92,8 +93,8 @@ def divide(
 def fit_head(samples: Samples, solver: Solver, *, seed: int, names: Sequence[str]) -> Fitted:
     """Fit a head to standardised features and fold the standardisation into its weights.
 
-    Of the strengths on a grid, the one whose cross-validated log loss is the least is taken, and
-    of equal ones the strongest penalty. Folds are of whole patients; features are standardised
+    Of the strengths on a grid, the one whose log loss, the mean over the folds, is the least is
+    taken, and of equal ones the strongest penalty. Folds are of whole patients; features are standardised
     anew in each. The decision values of a support vector machine become logits by Platt scaling
     of those on left-out images, in the cross-validation as in the end.
 
@@ -110,17 +111,13 @@ def fit_head(samples: Samples, solver: Solver, *, seed: int, names: Sequence[str
     count, every = int(fold.max()) + 1, np.ones(len(fold), dtype=bool)
     if count == 1 and solver.c is not None:
         weights, bias = _fit(samples, every, solver.model, solver.c)
-        return Fitted(weights, bias, solver.c, 1, [])
+        return Fitted(weights, bias, solver.c, 1, [{"c": solver.c, **UNKNOWN}])
     strengths = STRENGTHS[solver.model] if solver.c is None else (solver.c,)
     left_out = _left_out(samples, solver.model, strengths, fold)
     scales = [_calibration(values, samples, solver.model) for values in left_out]
     logits = [slope * values + off for values, (slope, off) in zip(left_out, scales, strict=True)]
-    losses = [_losses(z, samples) for z in logits]
-    best = int(np.argmin([np.average(loss, weights=samples.weights) for loss in losses]))
-    tried = [
-        {"c": c, **_scores(z, loss, samples, fold)}
-        for c, z, loss in zip(strengths, logits, losses, strict=True)
-    ]
+    tried = [{"c": c, **_scores(z, samples, fold)} for c, z in zip(strengths, logits, strict=True)]
+    best = int(np.argmin(np.array([row["loss_cv"] for row in tried], dtype=float)))
     weights, bias = _fit(samples, every, solver.model, strengths[best])
     slope, offset = scales[best]
     return Fitted(slope[:, None] * weights, slope * bias + offset, strengths[best], count, tried)
@@ -157,14 +154,11 @@ def _calibration(values: np.ndarray, samples: Samples, model: str) -> tuple[np.n
     return np.ones(values.shape[1]), np.zeros(values.shape[1])
 
 
-def _losses(logits: np.ndarray, samples: Samples) -> np.ndarray:
-    return np.asarray(-log_probabilities(logits)[np.arange(len(logits)), samples.classes])
-
-
-def _scores(logits: np.ndarray, losses: np.ndarray, samples: Samples, fold: np.ndarray) -> Score:
+def _scores(logits: np.ndarray, samples: Samples, fold: np.ndarray) -> Score:
     """Mean and standard deviation over the folds; the AUROC over those that define it."""
-    probability = np.exp(log_probabilities(logits))
-    truth = np.eye(probability.shape[1])[samples.classes]
+    log_p = log_probabilities(logits)
+    losses = -log_p[np.arange(len(log_p)), samples.classes]
+    probability, truth = np.exp(log_p), np.eye(log_p.shape[1])[samples.classes]
     parts = [fold == left for left in range(int(fold.max()) + 1)]
     found = {
         "loss_cv": [float(np.average(losses[p], weights=samples.weights[p])) for p in parts],
