@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from dataclasses import replace
 
 import numpy as np
 import polars as pl
@@ -9,12 +10,15 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from medgraft.errors import OutputError
+from medgraft.errors import ArgumentError, OutputError
 from medgraft.nets import create
 from medgraft.train import prefix
 from medgraft.train.loop import Loop
+from medgraft.train.processes import Processes
 from medgraft.train.train import train
 from tests.train.conftest import quick
+from tests.train.test_ensemble import predictor
+from tests.train.test_loop import Memory, batches
 
 TUNED = {
     "head": "the pooled maps",
@@ -66,6 +70,43 @@ def test_a_view_is_what_an_epoch_would_have_seen(spots, tmp_path):
     once = run(spots, tmp_path / "once", kept_views=3, **settings)
     assert kept(once)[0]["views"] == 3
     assert_same(anew, once)
+
+
+def test_weights_chosen_within_epochs_and_averaged_are_those_of_a_run_that_keeps_nothing(
+    spots, tmp_path
+):
+    """Stage by stage: each phase passes its own still stages, on views of its own seed."""
+    settings = {
+        "strategy": "gradual:stages=2",
+        "after": "layer2",
+        "epochs": 6,
+        "validate_every": 16,
+        "keep_best": 3,
+        "combine": "average",
+    }
+    anew = run(spots, tmp_path / "anew", kept_views=0, **settings)
+    once = run(spots, tmp_path / "once", kept_views=2, **settings)
+    assert [(one["through"], one["views"]) for one in kept(once)] == [("layer2", 2), ("stem", 2)]
+    assert_same(anew, once)
+
+
+def test_views_that_nothing_is_drawn_for_are_kept_once(spots, tmp_path):
+    made = run(spots, tmp_path / "run", strategy="head", augment=(), kept_views=3)
+    assert [one["views"] for one in kept(made)] == [1]
+
+
+def test_several_processes_keep_nothing_and_refuse_to_be_asked(tmp_path):
+    one = predictor(0)
+    one.network.freeze_through("layer1")
+    several = replace(one, processes=Processes(world=2))
+    given = replace(batches(), store=Memory(side=16))
+
+    def ask(views):
+        return prefix.keep_prefix(several, given, None, views=views, epochs=9, folder=tmp_path)
+
+    assert ask(None) is None
+    with pytest.raises(ArgumentError, match="--kept-views needs a single process, got 2"):
+        ask(4)
 
 
 def test_batches_do_not_pass_through_still_stages(spots, tmp_path, monkeypatch):
@@ -140,6 +181,23 @@ def test_a_run_killed_while_it_trains_on_kept_maps_goes_on_the_same(spots, tmp_p
 
 
 through = prefix._through
+
+
+def test_a_run_whose_maps_fill_the_disk_goes_on(spots, tmp_path, monkeypatch):
+    """What was kept before it was killed is not asked of the disk again."""
+    settings = {"strategy": "head", "epochs": 4, "kept_views": 4}
+
+    def dying(self, batch, point):
+        raise Killed
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Loop, "take", dying)
+        with pytest.raises(Killed):
+            run(spots, tmp_path / "run", **settings)
+    full = shutil.disk_usage(tmp_path)._replace(free=1_000)
+    monkeypatch.setattr(prefix.shutil, "disk_usage", lambda _: full)
+    again = train(spots, tmp_path / "run", quick(**settings), command=[], resume=True)
+    assert [one["views"] for one in kept(again)] == [4]
 
 
 @pytest.mark.parametrize("frozen", [None, "stem", "layer2", "layer4"])

@@ -23,7 +23,7 @@ from safetensors import safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
-from medgraft.errors import OutputError
+from medgraft.errors import ArgumentError, OutputError
 from medgraft.files import replacing
 from medgraft.progress import Bar, bar
 from medgraft.train.batches import Batches
@@ -183,6 +183,7 @@ def keep_prefix(
 
     Raises:
         OutputError: If so many views were asked for and the disk cannot hold them.
+        ArgumentError: If views were asked for and there are several processes.
     """
     size = _size_of(predictor, batches, held_out, views=views, epochs=epochs)
     if size is None or not _fits(size.bytes, folder, asked=views):
@@ -216,6 +217,7 @@ def check_room(
 
     Raises:
         OutputError: If so many views were asked for and the disk cannot hold them.
+        ArgumentError: If views were asked for and there are several processes.
     """
     size = _size_of(predictor, batches, held_out, views=views, epochs=epochs)
     if size is not None:
@@ -244,11 +246,17 @@ def _size_of(
     views: int | None,
     epochs: int,
 ) -> _Size | None:
-    """None if no stage is still, or if it saves nothing."""
+    """None if no stage is still, if it saves nothing, or of several processes: each sees a share."""
     stage = predictor.network.still_through
     count = _count(views, epochs, drawn=batches.augmenter is not None)
-    if stage is None or not count or predictor.processes.world > 1:
+    if stage is None or not count:
         return None
+    if (world := predictor.processes.world) > 1:
+        if views is None:
+            return None
+        raise ArgumentError(
+            f"--kept-views needs a single process, got {world}. Start one, or pass --kept-views 0."
+        )
     images = count * len(batches.rows) + (len(held_out.rows) if held_out else 0)
     return _Size(stage, count, images, _layout(predictor, batches))
 
@@ -257,18 +265,20 @@ def _count(views: int | None, epochs: int, *, drawn: bool) -> int:
     """How many views to keep; none where that saves nothing.
 
     Examples:
-        >>> [_count(None, epochs, drawn=True) for epochs in (4, 5)], _count(9, 6, drawn=True)
-        ([0, 4], 6)
+        >>> [_count(None, epochs, drawn=True) for epochs in (4, 5)]
+        [0, 4]
+        >>> [_count(9, 6, drawn=drawn) for drawn in (True, False)]  # undrawn, all are the same
+        [6, 1]
     """
     if views is not None:
-        return min(views, epochs)
+        return min(views, epochs if drawn else 1)
     count = VIEWS if drawn else 1
     return count if epochs > count else 0
 
 
 def _fits(needed: int, folder: Path, *, asked: int | None) -> bool:
     place = next(path for path in (folder, *folder.parents) if path.exists())
-    free = shutil.disk_usage(place).free + _size(folder)
+    free = shutil.disk_usage(place).free + _taken(folder)
     if asked is None:
         return needed <= free // SHARE
     if needed > free:
@@ -279,8 +289,9 @@ def _fits(needed: int, folder: Path, *, asked: int | None) -> bool:
     return True
 
 
-def _size(folder: Path) -> int:
-    return sum(path.stat().st_size for path in folder.glob("*.maps"))
+def _taken(folder: Path) -> int:
+    """Bytes of the maps that an earlier attempt at this run left in a folder, or below it."""
+    return sum(path.stat().st_size for path in folder.rglob("*.maps"))
 
 
 def _layout(predictor: Predictor, batches: Batches) -> Layout:

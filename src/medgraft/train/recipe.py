@@ -98,7 +98,8 @@ class Recipe(BaseRecipe):
     kept_views: int | None = Field(
         None,
         ge=0,
-        description="Views of each image whose maps are computed once where stages are frozen; 0: every epoch anew; if not given, 4 (1 without augmentation), where that saves time and takes at most a quarter of the free disk.",
+        description="Views of each image that pass frozen stages, once for all epochs; 0: every"
+        " epoch anew; if not given, at most 4, where that saves time and the disk has room.",
     )
     label_smoothing: float = Field(0.0, ge=0, lt=1, description="Share given to other classes.")
     class_weights: Literal["none", "balanced"] = Field(
