@@ -94,6 +94,19 @@ def test_two_processes_answer_with_several_networks_as_one_does_afterwards(
     assert len(list(out.members.glob("*.safetensors"))) == (combine == "ensemble")
 
 
+def test_a_head_that_is_fitted_is_that_of_one_process(spots, tmp_path):
+    runs = []
+    for count in ("1", "2"):
+        runs.append(RunFolder(tmp_path / count))
+        start = command(spots, runs[-1].path, strategy="svm:layer1", batch_size=8)
+        start[start.index("--nproc-per-node") + 1] = count
+        done = call(*start)
+        assert done.returncode == 0, done.stderr
+        assert done.stderr.count("cross-validate:") <= 1  # one bar
+    assert same_weights(*(run.path for run in runs))
+    assert pl.read_csv(runs[0].history).equals(pl.read_csv(runs[1].history))
+
+
 def test_what_one_process_refuses_ends_all_in_clear_lines(spots, tmp_path):
     (tmp_path / "run").mkdir()
     (tmp_path / "run" / "thesis.txt").write_text("mine")

@@ -24,7 +24,7 @@ from medgraft.report import write_report
 from medgraft.spec import build, write
 from medgraft.train.folds import patient_folds
 from medgraft.train.lr_find import range_test
-from medgraft.train.predict import load_predictor
+from medgraft.train.predict import load_predictor, predict_files
 from medgraft.train.schedules import schedules
 from medgraft.train.setup import plan
 from medgraft.train.strategies import Body, find_strategy, strategies
@@ -286,9 +286,16 @@ def test_three_classes_are_fitted_as_one_model_and_labels_as_one_each(model, tmp
         assert p == pytest.approx(expected[path], abs=1e-5)
 
 
-def test_a_fitted_run_is_resumed_to_the_same_bits(archive, tmp_path, monkeypatch):
-    recipe = quick(strategy="svm:layer1")
+def test_a_fitted_run_answers_over_views_and_is_resumed_to_the_same_bits(
+    archive, tmp_path, monkeypatch
+):
+    recipe = quick(strategy="svm:layer1", tta="dihedral")
     whole = train(archive, tmp_path / "whole", recipe, command=[])
+    said = pl.read_parquet(whole.predictions)[:3]
+    files = [archive.parent / path for path in said["path"]]
+    for tta, same in ((None, True), ("none", False)):
+        found = predict_files(whole, files, tta=tta).table["p_right"]
+        assert (found.to_numpy() == pytest.approx(said["p_right"].to_numpy(), abs=1e-6)) == same
     with monkeypatch.context() as patch:
         patch.setattr("medgraft.train.train.predictions", _interrupt)
         with pytest.raises(KeyboardInterrupt):
@@ -313,9 +320,13 @@ def test_one_image_of_a_class_is_refused_and_fitted_with_a_strength_that_is_name
     with pytest.raises(TrainingError, match="the probabilities of an svm"):
         train(archive, tmp_path / "a", quick(strategy="svm:layer1,c=1", **few), command=[])
     named = quick(strategy="linear:layer1,c=0.001", **few)
-    record = json.loads(train(archive, tmp_path / "a", named, command=[]).record.read_text())
+    run = train(archive, tmp_path / "a", named, command=[])
+    record = json.loads(run.record.read_text())
     assert record["network"]["fitted"]["classes"]["folds"] == 1
     assert any("not cross-validated" in note for note in record["notes"])
+    write_report(run.path)
+    assert "logistic, C 0.001<" in run.report.read_text()
+    assert not (run.path / "figures" / "penalty.svg").exists()
 
 
 def test_groups_learn_at_their_own_rates():

@@ -118,13 +118,16 @@ class Predictor:
 
         return self.collect(logits, portions(store, rows))
 
-    def collect(self, logits: Callable[[slice], Tensor], parts: Sequence[slice]) -> np.ndarray:
-        """Logits of all parts together, shape (N, K), float64, from a function of one part."""
+    def collect(self, answer: Callable[[slice], Tensor], parts: Sequence[slice]) -> np.ndarray:
+        """What is said of all parts, shape (N, K), float64, from a function of one part.
+
+        Logits or probabilities; of several processes each asks its parts, and all have the whole.
+        """
         self.network.eval()
         found = np.zeros((parts[-1].stop if parts else 0, self.network.classes))
         with torch.inference_mode():
             for chosen in parts[self.processes.rank :: self.processes.world]:
-                found[chosen] = logits(chosen).double().cpu().numpy()
+                found[chosen] = answer(chosen).double().cpu().numpy()
         return self._gathered(found)
 
     def probabilities(self, logits: np.ndarray) -> np.ndarray:

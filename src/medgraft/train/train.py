@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -28,7 +28,7 @@ from medgraft.train.ensemble import Ensemble, with_weights
 from medgraft.train.examples import write_examples
 from medgraft.train.hardware import Compute, find_device
 from medgraft.train.judging import by_name, judge, predictions
-from medgraft.train.loop import Loop, Progress, Row
+from medgraft.train.loop import Loop, Progress
 from medgraft.train.prefix import Prefix, check_room, keep_prefix, sentence
 from medgraft.train.processes import Processes
 from medgraft.train.recipe import Recipe, save_recipe
@@ -266,13 +266,13 @@ class _Run:
         shutil.rmtree(folder, ignore_errors=True)
 
     def _solve(self, solver: Solver, predictor: Predictor, data: Data, batches: Batches) -> None:
-        solved = solve(solver, predictor, data, batches, self.recipe)
-        self.processes.copy_from_first(predictor.network)
-        self.record.data["network"]["fitted"] = solved.fitted
-        for note in solved.notes:
-            self.record.note(note)
         if self.processes.first:
-            write_text(self.run.history, pl.DataFrame(solved.tried).write_csv())
+            solved = solve(solver, predictor, data, batches, self.recipe)
+            self.record.data["network"]["fitted"] = solved.fitted
+            for note in solved.notes:
+                self.record.note(note)
+            self._write_history(solved.tried)
+        self.processes.copy_from_first(predictor.network)
 
     def _combine(self, predictor: Predictor, members: list[Member], batches: Batches) -> Ensemble:
         """What answers: the best network, or several, or their mean; and the views it takes."""
@@ -297,8 +297,10 @@ class _Run:
             )
         return Ensemble(tuple(found), find_views(self.recipe.tta))
 
-    def _write_history(self, history: list[Row]) -> None:
-        write_text(self.run.history, pl.DataFrame(history).write_csv())
+    def _write_history(self, history: Sequence[Mapping[str, Any]]) -> None:
+        # of all rows: columns that a later phase adds are not among the first hundred
+        table = pl.DataFrame(history, infer_schema_length=None)
+        write_text(self.run.history, table.write_csv())
 
     # --- after training ----------------------------------------------------------------
 
