@@ -12,6 +12,7 @@ from sklearn.metrics import f1_score, roc_auc_score
 from medgraft.errors import TableError, TrainingError
 from medgraft.evaluate import bootstrap, delong_of_mean, holm
 from medgraft.report import write_comparison, write_transfer
+from medgraft.report.transfer import answer
 
 SMALL = {"patients": 60, "images": 130, "replicates": 20, "pictures": 0}
 KINDS = {
@@ -208,3 +209,19 @@ def test_runs_on_other_rows_are_refused(tmp_path):
         write_transfer(folder)
     with pytest.raises(TableError, match=r"experiment\.json' must exist"):
         write_transfer(tmp_path / "nothing")
+
+
+@pytest.mark.parametrize(
+    ("significant", "least", "told"), [(True, -0.1, True), (True, 0.1, False), (False, -0.1, False)]
+)
+def test_the_answer_tells_when_seeds_disagree_on_a_significant_sign(significant, least, told):
+    auroc = {"low": 0.01, "high": 0.2, "over_seeds": {"least": least, "largest": 0.3}}
+    test = {"p": 0.01, "p_holm": 0.01, "difference": 0.1, "significant": significant}
+    found = {
+        "reference": "vanilla",
+        "confidence": 0.95,
+        "unit": "patient",
+        "arms": [{"arm": "full", "ratio": {"mean": None}}],
+        "differences": [{"arm": "full", "metrics": {"auroc": auroc}, "delong": test}],
+    }
+    assert ("disagree on the sign of full" in " ".join(answer(found))) is told

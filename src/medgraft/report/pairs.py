@@ -20,7 +20,8 @@ CONFIDENCE = 0.95
 ALPHA = 1 - CONFIDENCE
 BY_CHANCE = (
     "Intervals of the differences are not corrected for their number: where nothing differs,"
-    " about one in twenty excludes zero all the same. The p-values of AUROC are corrected for the number of runs (Holm)."
+    " about one in twenty excludes zero all the same. The p-values of AUROC are corrected for the number of"
+    " comparisons (Holm)."
 )
 
 

@@ -134,7 +134,23 @@ def answer(found: dict[str, Any]) -> tuple[str, str]:
     bounds, price = _bounds(best["metrics"]["auroc"], found), _price(best, found)
     which = "The difference" if len(tested) == 1 else "The highest difference"
     said = f"{which} is that of {best['arm']}: {signed(_gain(best))}{bounds}{price}."
-    return f"{_shares(tested, name)}.", said
+    return f"{_shares(tested, name)}.", f"{said}{_unsteady(tested)}"
+
+
+def _unsteady(tested: Sequence[dict[str, Any]]) -> str:
+    """Which significant differences have not the same sign with every seed.
+
+    Interval and test are of the patients: what a lucky seed brought about is beyond chance too.
+    """
+    found = []
+    for one in tested:
+        spread = one["metrics"]["auroc"]["over_seeds"]
+        if one["delong"]["significant"] and spread["least"] < 0 < spread["largest"]:
+            ends = f"{signed(spread['least'])} to {signed(spread['largest'])}"
+            found.append(f"{one['arm']} ({ends})")
+    if not found:
+        return ""
+    return f" The seeds disagree on the sign of {', '.join(found)}: run more before you believe it."
 
 
 def _shares(tested: Sequence[dict[str, Any]], reference: str) -> str:
