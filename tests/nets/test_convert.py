@@ -363,6 +363,8 @@ def test_damaged_files_are_refused_in_one_line(resnet, saved, tmp_path):
         with pytest.raises(MedgraftError, match=f"{name}.pth") as error:
             convert(path, out, backbone="resnet18")
         assert "\n" not in str(error.value)
+    with pytest.raises(WeightsError, match=r"not what torch.save writes.*Copy or download"):
+        convert(tmp_path / "text.pth", out)
     with zipfile.ZipFile(tmp_path / "zip.pth", "w") as archive:
         archive.writestr("notes.txt", "no tensors")
     with pytest.raises(WeightsError, match=r"zip.pth"):

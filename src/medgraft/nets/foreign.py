@@ -73,7 +73,11 @@ def _check(reply: Reply, path: Path) -> None:
             f" loaded ({said['calls']}); nothing was executed. {BY_NAME}"
         )
     if "wrong" in said:
-        raise WeightsError(f"'{path}' must be a whole file of weights: {said['wrong']}.")
+        raise WeightsError(
+            f"'{path}' must be a whole file of weights: {said['wrong']}."
+            " Copy or download it again."
+            f" {BY_NAME}"
+        )
 
 
 @contextmanager
@@ -111,6 +115,8 @@ def _said(error: Exception) -> dict[str, str]:
     text = " ".join(str(error).split())
     if type(error).__name__ == "UnpicklingError" and (called := CALLED.search(text)):
         return {"calls": called[1].rstrip(".")}
+    if isinstance(error, KeyError) or "Unsupported operand" in text:
+        return {"wrong": "it is not what torch.save writes"}
     if "TorchScript" in text:
         return {"calls": "a TorchScript program"}
     if "allocate memory" in text:
