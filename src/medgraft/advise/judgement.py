@@ -188,7 +188,8 @@ def _cut_reasons(chosen: Answer, stages: Stages) -> tuple[str, ...]:
 
 
 def _probe_doubts(stages: Stages) -> tuple[str, ...]:
-    best = stages.best("deep").auroc
+    stage = stages.best("deep")
+    best = stage.auroc
     if best["value"] is None:
         return (f"No classifier could be judged: {best.get('reason', 'undefined')}.",)
     if best["low"] is None:
@@ -201,7 +202,7 @@ def _probe_doubts(stages: Stages) -> tuple[str, ...]:
         )
     if best["high"] - best["low"] > 2 * WIDE:
         doubts.append(
-            f"The best classifier's AUROC is known to {best['low']:.2f}-{best['high']:.2f} only:"
+            f"The AUROC after {stage.name} is known to {best['low']:.2f}-{best['high']:.2f} only:"
             " the order of the stages is mostly chance."
         )
     return tuple(doubts)

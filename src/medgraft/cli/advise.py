@@ -110,9 +110,9 @@ def _show(record: dict[str, Any], index: Path) -> None:
         print(f"  {text}")
     print()
     _show_stages(record["stages"])
-    print(f"\nto train it, about {duration(record['seconds'])} on this machine:")
+    print(f"\nto train it ({duration(record['seconds'])} on this machine, images prepared):")
     print(f"  {_command(index, record['flags'])}")
-    print(f"otherwise ({other['scenario']}), about {duration(other['seconds'])}:")
+    print(f"otherwise: {other['scenario']} ({duration(other['seconds'])}):")
     print(f"  {_command(index, other['flags'])}")
 
 

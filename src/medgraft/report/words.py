@@ -130,7 +130,11 @@ def duration(seconds: float) -> str:
     Examples:
         >>> duration(0.042), duration(7.25), duration(200), duration(4000)
         ('0.04 s', '7.2 s', '3 min 20 s', '1 h 6 min')
+        >>> duration(0.004)  # never nothing
+        'under 0.01 s'
     """
+    if 0 < seconds < 0.01:
+        return "under 0.01 s"
     if seconds < 60:
         return f"{seconds:.{2 if seconds < 1 else 1}f} s"
     minutes, rest = divmod(round(seconds), 60)
