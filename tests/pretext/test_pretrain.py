@@ -11,6 +11,8 @@ from medgraft.cli.__main__ import main
 from medgraft.errors import ArgumentError, LeakageError, ShapeError, TableError, WeightsError
 from medgraft.index import Index
 from medgraft.nets import create, create_dense
+from medgraft.prepare import canonical, default_steps, pipeline
+from medgraft.pretext.discovery.table import SCHEMA, Patterns
 from medgraft.pretext.objective import Pretext
 from medgraft.pretext.pretrain import pretrain
 from medgraft.pretext.recipe import Pretraining
@@ -217,3 +219,54 @@ class TestRefusals:
         call = ["pretrain", str(spots), "--out", str(tmp_path / "run")]
         assert main([*call, "--recipe", str(tmp_path / "other.yaml")]) == 2
         assert "no recipe key is called 'strategy'" in capsys.readouterr().err
+
+
+@pytest.fixture(scope="module")
+def patterns(spots, tmp_path_factory):
+    """Two made-up patterns: the upper left and the lower right of every scan."""
+    folder = tmp_path_factory.mktemp("patterns")
+    index = Index.load(spots)
+    index = index.with_frame(index.frame.filter(pl.col("split") != "test"))
+    rows = [
+        (pattern, scan, part, 0, 0.0, 0, [16 * pattern] * 2, [32, 32])
+        for pattern in range(2)
+        for scan, part in enumerate(index.frame["split"])
+    ]
+    steps = list(canonical(pipeline(default_steps(48, 1))))
+    record = {"patterns": 2, "crop": [32, 32], "shape": [48, 48], "steps": steps}
+    frame = pl.DataFrame(rows, schema=SCHEMA, orient="row")
+    Patterns(frame, index, record).save(folder)
+    return folder
+
+
+class TestSemantic:
+    def test_patterns_are_named_beside_any_restoring(self, spots, patterns, tmp_path):
+        found = run(spots, tmp_path / "run", semantic=str(patterns), task="semantic_genesis")
+        history = pl.read_csv(found.history)
+        for end in ("", "_val"):
+            total = history[f"restoring{end}"] + 0.01 * history[f"naming{end}"]
+            assert history[f"loss{end}"].to_list() == pytest.approx(total.to_list(), rel=1e-4)
+        done = json.loads(found.pretext.read_text())
+        assert done["classes"] == 2
+        assert done["images"] == 16
+        assert 0 <= done["accuracy"] <= 1
+        assert {n.partition(".")[0] for n in load_file(found.weights)} == {"backbone", "decoder"}
+        page = write_any_report(found.path).read_text()
+        assert "It names" in page
+        assert "patents" in page
+
+    def test_a_task_that_needs_patterns_says_so(self, spots, tmp_path):
+        with pytest.raises(ArgumentError, match="semantic_genesis needs --semantic"):
+            run(spots, tmp_path / "run", task="semantic_genesis")
+
+    def test_a_task_that_names_already_takes_no_patterns(self, spots, patterns, tmp_path):
+        with pytest.raises(ArgumentError, match="needs a task that restores, got 'rotation'"):
+            run(spots, tmp_path / "run", task="rotation", semantic=str(patterns))
+
+    def test_scans_of_another_part_are_refused(self, spots, patterns, tmp_path):
+        index = Index.load(spots)
+        places = {"test": "train", "train": "test"}
+        frame = index.frame.with_columns(split=pl.col("split").replace(places))
+        index.with_frame(frame).save(spots.parent / "turned.parquet")
+        with pytest.raises(LeakageError, match="28 of 36 are in another, or in none"):
+            run(spots.parent / "turned.parquet", tmp_path / "run", semantic=str(patterns))

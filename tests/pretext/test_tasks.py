@@ -9,7 +9,7 @@ from torch.nn import functional as F
 
 from medgraft.errors import ArgumentError, ShapeError, UnknownNameError
 from medgraft.nets import EncoderDecoder
-from medgraft.pretext.objective import Learner, squared_error
+from medgraft.pretext.objective import Learner, cross_entropy, squared_error
 from medgraft.pretext.pretrain import make_network
 from medgraft.pretext.recipe import Pretraining
 from medgraft.pretext.tasks import Classifying, Restoring, find_task, pretexts
@@ -71,11 +71,11 @@ class TestContract:
         assert torch.equal(one.targets, two.targets)
 
 
-def learner(name, shape, backbone="resnet18", channels=3):
+def learner(name, shape, backbone="resnet18", channels=3, patterns=None):
     torch.manual_seed(0)
     recipe = Pretraining(task=name, backbone=backbone, after="layer1")
     task = find_task(name)
-    network = make_network(recipe, task, (channels, *shape)).network
+    network = make_network(recipe, task, (channels, *shape), patterns=patterns).network
     even = Normalisation((0.5,) * channels, (0.25,) * channels, "a test")
     return Learner(network, task, even, Placement(torch.device("cpu")))
 
@@ -90,7 +90,7 @@ class TestLearning:
         losses = []
         for _ in range(12):
             made = found.example(batch, seed=0, samples=samples)
-            loss = found.losses(found.answer(made.inputs), made).mean()
+            loss = found.losses(found.answer(made.inputs), made)["loss"].mean()
             optimiser.zero_grad()
             loss.backward()
             optimiser.step()
@@ -225,3 +225,39 @@ class TestRestoring:
         assert torch.equal(made.targets, batch)
         with pytest.raises(ShapeError, match="needs images of 3 channels, got 1"):
             example("colorisation", images((8, 8), channels=1))
+
+
+class TestSemantic:
+    """Any restoring task names the patterns of its crops as well, at a hundredth of the weight."""
+
+    @pytest.mark.parametrize("name", ["autoencoder", "inpainting", "semantic_genesis"])
+    def test_the_loss_is_that_of_restoring_and_a_hundredth_of_that_of_naming(self, name):
+        batch, found = images((32, 32)), learner(name, (32, 32), patterns=5)
+        patterns = torch.tensor([0, 4, 2, 2])
+        made = found.example(batch, seed=0, samples=np.arange(4))
+        answer = found.answer(made.inputs)
+        losses = found.losses(answer, made, patterns)
+        restoring = squared_error(answer.restored, made.targets, made.counted)
+        probability = torch.softmax(answer.logits.double(), dim=1)
+        naming = -torch.stack([probability[b, c].log() for b, c in enumerate(patterns)])
+        assert torch.allclose(losses["loss"].double(), restoring + 0.01 * naming, atol=1e-6)
+        assert bool(found.network.skips) == find_task(name).skips
+
+    def test_naming_moves_the_encoder_and_the_head_and_never_the_decoder(self):
+        batch, found = images((32, 32)), learner("models_genesis", (32, 32), patterns=3)
+        made = found.example(batch, seed=0, samples=np.arange(4))
+        losses = found.losses(found.answer(made.inputs), made, torch.tensor([0, 1, 2, 0]))
+        losses["naming"].sum().backward()
+        moved = {
+            name.partition(".")[0]
+            for name, parameter in found.network.named_parameters()
+            if parameter.grad is not None and parameter.grad.abs().sum() > 0
+        }
+        assert moved == {"backbone", "head"}
+
+    def test_naming_costs_log_of_the_classes_by_chance_and_stays_finite(self):
+        assert float(cross_entropy(torch.zeros(1, 44), torch.tensor([7]))) == pytest.approx(
+            3.7842, abs=1e-4
+        )
+        sure = torch.tensor([[3e4, -3e4]])
+        assert torch.isfinite(cross_entropy(sure, torch.tensor([1]))).all()

@@ -25,8 +25,8 @@ class Pretrain:
     It learns from the training part and is chosen on the validation part; test images are not
     opened. The run folder is what `medgraft train --weights` takes, with the same backbone.
 
-    Models Genesis is covered by patents in the United States (10,956,785; 11,763,952;
-    12,469,315); using it there may need a licence.
+    Models Genesis and Semantic Genesis are covered by patents in the United States
+    (10,956,785; 11,763,952; 12,469,315); using them there may need a licence.
 
     Examples:
         medgraft pretrain films.parquet --task models_genesis --size 64 --out runs/pre

@@ -146,6 +146,7 @@ def create_y(
     weights: str | None = None,
     after: str | None = None,
     upsampling: str = "nearest",
+    skips: bool = True,
     parts: Collection[str] | None = None,
     options: dict[str, Any] | None = None,
 ) -> Created[YNetwork]:
@@ -159,6 +160,7 @@ def create_y(
         weights: As in `create_dense`.
         after: Last stage to keep.
         upsampling: As in `create_dense`.
+        skips: As in `create_dense`.
         parts: Of "decoder", "output", "head".
         options: Further options of the architecture.
 
@@ -171,7 +173,9 @@ def create_y(
         name, in_channels=in_channels, weights=weights, after=after, options=options
     )
     pads = find(name).pads
-    network = YNetwork(backbone, out_channels, classes, upsampling=upsampling, pads=pads)
+    network = YNetwork(
+        backbone, out_channels, classes, upsampling=upsampling, skips=skips, pads=pads
+    )
     return Created(network, used, file, load_into(network, file, parts=parts) if file else None)
 
 

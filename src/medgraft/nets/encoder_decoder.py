@@ -169,10 +169,11 @@ class YNetwork(Dense):
         classes: int,
         *,
         upsampling: str = "nearest",
+        skips: bool = True,
         pads: bool = True,
     ) -> None:
-        """Build it: as `Dense`, with skips, and `classes` logits."""
-        super().__init__(backbone, out_channels, upsampling=upsampling, pads=pads)
+        """Build it: as `Dense`, and `classes` logits."""
+        super().__init__(backbone, out_channels, upsampling=upsampling, skips=skips, pads=pads)
         self.head = convolution_head(self.backbone.dims, self.backbone.out_channels, classes)
 
     @property

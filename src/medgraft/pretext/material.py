@@ -9,18 +9,21 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from medgraft.errors import TableError
+from medgraft.errors import LeakageError, TableError
 from medgraft.index import Index
 from medgraft.index.split import check_split, split
 from medgraft.phantoms import is_archive
 from medgraft.prepare import default_steps
 from medgraft.prepare.store import Store
+from medgraft.pretext.discovery.crops import Crops
+from medgraft.pretext.discovery.table import Patterns
 from medgraft.pretext.recipe import Pretraining
 from medgraft.runs import RunFolder
 from medgraft.train.data import channels_of
 from medgraft.train.donor import check_donor
 from medgraft.train.supervised import Rows
 
+SHOWN = 5
 LEARNT_FROM = (
     "train",
     "val",
@@ -32,31 +35,25 @@ class Material:
     """Images to learn from and to validate on; no image of the test part is among them.
 
     Attributes:
-        index: The rows that could be prepared, of the training and the validation part.
-        store: Their arrays.
-        stored: Row of the store of each row of the index, shape (N,).
+        index: The scans that could be prepared, of the training and the validation part.
+        training: Images to learn from: whole scans without any target, or crops with the number
+            of their pattern.
+        held_out: Images to validate on, likewise; possibly none.
+        shape: Of one image, (C, *S).
         rejects: What could not be used: path, reason, remedy.
         steps: Preparation steps.
         notes: Sentences that a reader of the report must know.
+        patterns: How many patterns there are to name; None without a discovery.
     """
 
     index: Index
-    store: Store
-    stored: np.ndarray
+    training: Rows
+    held_out: Rows
+    shape: tuple[int, ...]
     rejects: pl.DataFrame
     steps: tuple[str, ...]
     notes: tuple[str, ...]
-
-    @property
-    def shape(self) -> tuple[int, ...]:
-        """Of one image, (C, *S)."""
-        return tuple(self.store.shape)
-
-    def rows(self, part: str) -> Rows:
-        """Images of a part, with no target at all; each content once."""
-        chosen = (self.index.frame["split"] == part).to_numpy()
-        rows = np.unique(self.stored[chosen])
-        return Rows(self.store, rows, np.zeros((len(rows), 0), np.float32))
+    patterns: int | None = None
 
     def summary(self) -> dict[str, Any]:
         """Counts for the record."""
@@ -117,14 +114,77 @@ def load_material(
     usable = store.rows >= 0
     kept = index.with_frame(index.frame.filter(pl.Series(usable)))
     _check_training(kept)
+    training, held_out = (_scans(kept, store, store.rows[usable], part) for part in LEARNT_FROM)
     return Material(
         kept,
-        store,
-        store.rows[usable],
+        training,
+        held_out,
+        tuple(store.shape),
         pl.concat([index.rejects, store.rejects]),
         steps,
         (*notes, *store.notes),
     )
+
+
+def _scans(index: Index, store: Store, stored: np.ndarray, part: str) -> Rows:
+    """Whole images of a part, with no target at all; each content once."""
+    rows = np.unique(stored[(index.frame["split"] == part).to_numpy()])
+    return Rows(store, rows, np.zeros((len(rows), 0), np.float32))
+
+
+def load_crops(
+    index_path: Path, recipe: Pretraining, cache: Path, *, memory_bytes: int | None = None
+) -> Material:
+    """Crops of recurring patterns that a discovery found, with the number of their pattern.
+
+    Args:
+        index_path: The index that the patterns were discovered in, or one with the same split.
+        recipe: Names the discovery (`semantic`).
+        cache: As in `load_material`.
+        memory_bytes: Likewise.
+
+    Raises:
+        TableError: If there is no discovery, its scans have changed, or they are not in the index.
+        LeakageError: If its training scans are not in the training part of the index, or the
+            weights to begin with have seen test images.
+    """
+    index = Index.load(index_path)
+    found = Patterns.load(Path(str(recipe.semantic)))
+    check_split(index)
+    check_donor(RunFolder(Path(recipe.weights)), index)
+    _check_parts(found, index)
+    store, rows = found.open_store(cache=cache, memory_bytes=memory_bytes)
+    training, held_out = (_crops(found, store, rows, part) for part in LEARNT_FROM)
+    return Material(
+        found.index,
+        training,
+        held_out,
+        (store.shape[0], *found.crop),
+        found.index.rejects,
+        tuple(found.record["steps"]),
+        store.notes,
+        patterns=found.count,
+    )
+
+
+def _crops(found: Patterns, store: Store, rows: np.ndarray, part: str) -> Rows:
+    frame = found.part(part)
+    targets = frame["pattern"].to_numpy().astype(np.float32)[:, None]
+    return Rows(Crops.of(frame, store, rows, found.crop), np.arange(len(frame)), targets)
+
+
+def _check_parts(found: Patterns, index: Index) -> None:
+    """Every scan of a discovery must be in the same part of the index."""
+    known = dict(index.frame.select("image_id", "split").iter_rows())
+    pairs = found.index.frame.select("image_id", "path", "split").iter_rows()
+    astray = [path for name, path, part in pairs if known.get(name) != part]
+    if astray:
+        raise LeakageError(
+            f"the scans of a discovery must be in the same part of the index, but {len(astray)} of"
+            f" {len(found.index)} are in another, or in none: {', '.join(astray[:SHOWN])}. Run"
+            " `medgraft discover` on this index.",
+            astray,
+        )
 
 
 def _check_training(index: Index) -> None:

@@ -10,8 +10,7 @@ import torch
 from torch import Tensor
 
 from medgraft.files import write_json
-from medgraft.pretext.objective import Learner, squared_error
-from medgraft.pretext.tasks import Classifying
+from medgraft.pretext.objective import Learner, patterns_of, squared_error
 from medgraft.seeds import derive, generator
 from medgraft.train.examples import write_picture
 from medgraft.train.supervised import Rows
@@ -23,9 +22,9 @@ SCALE = 255
 def write_pictures(folder: Path, learner: Learner, rows: Rows, *, seed: int, split: str) -> None:
     """Write a few images as they were, as the network saw them and as it restored them.
 
-    Of a classifying task there is nothing restored: the truth and the answer are written down.
-    Beside the PNG files lies pretext.json, a list of {image, input, restored, error} or
-    {image, input, actual, answered}. The images are drawn by the seed.
+    Of a classifying task there is nothing restored. Beside the PNG files lies pretext.json, a list
+    of {image, input, split}, with {restored, error} where something is restored and {actual,
+    answered} where something is named. The images are drawn by the seed.
 
     Args:
         folder: Where to.
@@ -41,21 +40,22 @@ def write_pictures(folder: Path, learner: Learner, rows: Rows, *, seed: int, spl
         images = learner.placement.images(rows.store.gather(rows.rows[places]), rows.store.scale)
         example = learner.example(images, seed=derive(seed, "pretext", "held out"), samples=places)
         answer = learner.answer(example.inputs)
+        patterns = patterns_of(torch.from_numpy(rows.targets[places]))
+        classes = example.targets if patterns is None else patterns
     folder.mkdir(parents=True, exist_ok=True)
     listed = []
     for number in range(count):
         row: dict[str, Any] = {"split": split}
-        drawn = {"input": example.inputs[number]}
-        if isinstance(learner.task, Classifying):
-            drawn["image"] = images[number]
-            row |= {
-                "actual": int(example.targets[number]),
-                "answered": int(answer[number].argmax()),
-            }
-        else:
-            drawn |= {"image": example.targets[number], "restored": answer[number]}
-            error = squared_error(answer, example.targets, example.counted)[number]
+        drawn = {"image": images[number], "input": example.inputs[number]}
+        if answer.restored is not None:
+            drawn |= {"image": example.targets[number], "restored": answer.restored[number]}
+            error = squared_error(answer.restored, example.targets, example.counted)[number]
             row["error"] = round(float(error), 6)
+        if answer.logits is not None:
+            row |= {
+                "actual": int(classes[number]),
+                "answered": int(answer.logits[number].argmax()),
+            }
         for name, image in drawn.items():
             file = f"{number:03d}-{name}.png"
             write_picture(folder / file, _whole(image), SCALE)

@@ -16,11 +16,20 @@ from medgraft.augment import Augmenter, expand
 from medgraft.augment.transforms import augmentations
 from medgraft.errors import ArgumentError, OutputError
 from medgraft.files import sha256, write_json, write_text
-from medgraft.nets import Created, EncoderDecoder, Network, create, create_dense, outline
+from medgraft.nets import (
+    Created,
+    EncoderDecoder,
+    Network,
+    YNetwork,
+    create,
+    create_dense,
+    create_y,
+    outline,
+)
 from medgraft.nets.weights import check_architecture, open_weights, parameters, save_weights
 from medgraft.prepare import canonical, pipeline
 from medgraft.prepare.store import default_cache
-from medgraft.pretext.material import Material, load_material
+from medgraft.pretext.material import Material, load_crops, load_material
 from medgraft.pretext.objective import Learner, Pretext, judge
 from medgraft.pretext.pictures import write_pictures
 from medgraft.pretext.recipe import Pretraining
@@ -38,7 +47,7 @@ from medgraft.train.record import FINISHED, RUNNING, STOPPED, Record
 from medgraft.train.schedules import schedules
 from medgraft.train.setup import check_shape, normalisation
 
-Made = Created[EncoderDecoder] | Created[Network]
+Made = Created[EncoderDecoder] | Created[Network] | Created[YNetwork]
 SEEN = 64  # images that are looked at to tell whether there is any colour
 
 
@@ -77,7 +86,8 @@ def check_choices(recipe: Pretraining) -> None:
         UnknownNameError, ArgumentError: If a name or option of the recipe is wrong.
         WeightsError: If the weights are of another architecture.
     """
-    find_task(recipe.task, as_published=recipe.as_published)
+    task = find_task(recipe.task, as_published=recipe.as_published)
+    check_semantic(recipe, task)
     outline(recipe.backbone, after=recipe.after)
     validation_steps(recipe)
     if recipe.weights != "none":
@@ -86,6 +96,24 @@ def check_choices(recipe: Pretraining) -> None:
     pipeline(recipe.steps or ())
     for text in expand(recipe.augment):
         build(augmentations, text)
+
+
+def check_semantic(recipe: Pretraining, task: Task) -> None:
+    """Refuse a task without the discovery that it needs, or with one that it cannot use.
+
+    Raises:
+        ArgumentError: With what to do.
+    """
+    if recipe.semantic is None and task.needs_patterns:
+        raise ArgumentError(
+            f"{recipe.task} needs --semantic with the folder of a discovery. Make one with"
+            " `medgraft discover INDEX --out PATTERNS`, or take --task models_genesis."
+        )
+    if recipe.semantic is not None and isinstance(task, Classifying):
+        raise ArgumentError(
+            f"--semantic needs a task that restores, got {recipe.task!r}, which names what was"
+            " done. Take another --task, such as semantic_genesis."
+        )
 
 
 @dataclass
@@ -123,10 +151,10 @@ class _Run:
             material = self._material(compute)
         task = find_task(self.recipe.task, as_published=self.recipe.as_published)
         torch.manual_seed(self.recipe.seed)
-        made = make_network(self.recipe, task, material.shape)
+        made = make_network(self.recipe, task, material.shape, patterns=material.patterns)
         check_images(task, material)
         learner = make_learner(self.recipe, made, task, material, compute)
-        self._describe(made, task, material, compute)
+        self._describe(made, material, compute)
         with self.record.phase("train"):
             self._fit(learner, material, compute)
         # in float32, so that the numbers do not depend on the precision of training
@@ -139,9 +167,8 @@ class _Run:
         memory_bytes = (
             None if self.processes.world == 1 else 0
         )  # processes share pages of the store
-        material = load_material(
-            self.index_path, self.recipe, default_cache(), memory_bytes=memory_bytes
-        )
+        load = load_material if self.recipe.semantic is None else load_crops
+        material = load(self.index_path, self.recipe, default_cache(), memory_bytes=memory_bytes)
         task = find_task(self.recipe.task)
         augmenter = Augmenter(self.recipe.augment, dims=len(material.shape) - 1)
         self.recipe = self.recipe.model_copy(
@@ -159,7 +186,7 @@ class _Run:
             check_same(self.run, self.recipe, material.index, self.index_path)
         return material
 
-    def _describe(self, made: Made, task: Task, material: Material, compute: Compute) -> None:
+    def _describe(self, made: Made, material: Material, compute: Compute) -> None:
         for said in material.notes:
             self.record.note(said)
         total, trainable = parameters(made.network)
@@ -180,7 +207,7 @@ class _Run:
                 "backbone": made.network.backbone.name,
                 "after": self.recipe.after,
                 "task": self.recipe.task,
-                "source": task.source,
+                "patterns": material.patterns,
                 "weights": self.recipe.weights,
                 "loaded": made.fit.told if made.fit else "random",
                 "not_used": made.fit.unused if made.fit else [],
@@ -196,7 +223,7 @@ class _Run:
 
     def _fit(self, learner: Learner, material: Material, compute: Compute) -> None:
         batches = make_batches(self.recipe, material, compute, self.processes)
-        held_out = material.rows("val")
+        held_out = material.held_out
         objective = Pretext(
             learner,
             seed=self.recipe.seed,
@@ -226,13 +253,13 @@ class _Run:
         write_text(self.run.history, pl.DataFrame(history).write_csv())
 
     def _write(self, made: Made, learner: Learner, material: Material) -> None:
-        held_out = material.rows("val")
+        held_out = material.held_out
         judged = {}
         if len(held_out.rows):
             judged = judge(learner, held_out, seed=self.recipe.seed, processes=self.processes)
         if not self.processes.first:
             return
-        shown = held_out if judged else material.rows("train")
+        shown = held_out if judged else material.training
         split = "val" if judged else "train"
         write_json(
             self.run.pretext,
@@ -243,7 +270,7 @@ class _Run:
                 "as_published": self.recipe.as_published,
                 "split": split,
                 "images": len(held_out.rows),
-                "loss": judged.get("loss_val"),
+                "loss": judged.get("restoring_val", judged.get("loss_val")),
                 "accuracy": judged.get("accuracy_val"),
                 "untouched": judged.get("input_val"),
                 "classes": getattr(made.network, "classes", None),
@@ -272,7 +299,7 @@ class _Run:
             "channels": backbone.in_channels,
             "input_size": list(material.shape[1:]),
             "steps": list(self.recipe.steps or ()),
-            "scale": material.store.scale,
+            "scale": material.training.store.scale,
             "mean": normalise.mean,
             "std": normalise.std,
             "statistics_of": normalise.origin,
@@ -296,13 +323,15 @@ def _parts(task: Task, recipe: Pretraining) -> dict[str, str]:
         skips = "with skips" if task.skips else "without skips"
         found["decoder"] = f"from the deepest maps to the image, {skips}, {recipe.upsampling}"
         found["output"] = "left out: it makes the restored image of the decoder's maps"
-    else:
-        found["head"] = "left out: its classes are those of the pretext task"
+    if isinstance(task, Classifying) or recipe.semantic is not None:
+        found["head"] = "left out: its classes are those of the pretraining"
     return found
 
 
-def make_network(recipe: Pretraining, task: Task, shape: tuple[int, ...]) -> Made:
-    """The network that a task needs, for images of shape (C, *S).
+def make_network(
+    recipe: Pretraining, task: Task, shape: tuple[int, ...], *, patterns: int | None = None
+) -> Made:
+    """The network that a task needs, for images of shape (C, *S), and for so many patterns.
 
     Raises:
         UnknownNameError: If there is no such backbone or stage.
@@ -316,14 +345,13 @@ def make_network(recipe: Pretraining, task: Task, shape: tuple[int, ...]) -> Mad
             recipe.backbone, in_channels=shape[0], classes=task.classes(shape[1:]), **begin
         )
     assert isinstance(task, Restoring), "a task restores or classifies"
-    made = create_dense(
-        recipe.backbone,
-        in_channels=shape[0],
-        out_channels=shape[0],
-        upsampling=recipe.upsampling,
-        skips=task.skips,
-        **begin,
-    )
+    begin |= {"upsampling": recipe.upsampling, "skips": task.skips}
+    sides: dict[str, Any] = {"in_channels": shape[0], "out_channels": shape[0]}
+    made: Created[EncoderDecoder] | Created[YNetwork]
+    if patterns is None:
+        made = create_dense(recipe.backbone, **sides, **begin)
+    else:
+        made = create_y(recipe.backbone, classes=patterns, **sides, **begin)
     made.network.check_sides(shape[1:])
     return made
 
@@ -336,7 +364,7 @@ def check_images(task: Task, material: Material) -> None:
     """
     if not task.needs_colour:
         return
-    training = material.rows("train")
+    training = material.training
     some = training.store.gather(training.rows[:SEEN])
     if some.shape[1] != 3 or bool(np.all(some == some[:, :1])):
         raise ArgumentError(
@@ -355,9 +383,10 @@ def make_learner(
     return Learner(
         network,
         task,
-        normalisation(made.weights, material.rows("train")),
+        normalisation(made.weights, material.training),
         compute.placement,
         as_published=recipe.as_published,
+        class_weight=recipe.class_weight,
         autocast=compute.autocast,
     )
 
@@ -370,10 +399,10 @@ def make_batches(
     Raises:
         TrainingError: If a process would have a batch of one image.
     """
-    training = material.rows("train")
+    training = material.training
     augmenter = Augmenter(recipe.augment, dims=len(material.shape) - 1)
     return Batches(
-        material.store,
+        training.store,
         training.rows,
         training.targets,
         size=recipe.batch_size,

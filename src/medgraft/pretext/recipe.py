@@ -17,6 +17,14 @@ class Pretraining(BaseRecipe):
         default=False,
         description="Distort by the numbers of the authors' code, not of their paper.",
     )
+    semantic: str | None = Field(
+        None,
+        description="Folder of `medgraft discover`: its crops are restored, and their patterns named;"
+        " images are then prepared as they were for the discovery.",
+    )
+    class_weight: float = Field(
+        0.01, ge=0, description="Weight of the loss of the names, beside 1 of restoring."
+    )
     upsampling: Literal["nearest", "transposed"] = Field(
         "nearest", description="How the decoder doubles the sides of its maps."
     )

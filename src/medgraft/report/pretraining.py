@@ -87,7 +87,7 @@ def write_pretraining(run_folder: Path, *, out: Path | None = None) -> Path:
         "use": _use(found),
         "warnings": _warnings(found),
         "splits": tables.splits(found.record.data),
-        "training": tables.training(found.record),
+        "training": _training(found),
         "command": tables.command(found.record),
     }
     page = fill_page(
@@ -147,9 +147,11 @@ def _sheet(found: _Pretrained) -> Sequence[Shown]:
 
 
 def _caption(one: PretextPicture) -> str:
-    if one.error is not None:
-        return f"mean squared error {one.error:.4f}"
-    return f"class {one.actual}, called {one.answered}"
+    said = [] if one.error is None else [f"mean squared error {one.error:.4f}"]
+    if one.actual is not None:
+        kind = "class" if one.error is None else "pattern"
+        said.append(f"{kind} {one.actual}, called {one.answered}")
+    return "; ".join(said)
 
 
 def _answer(found: _Pretrained) -> str:
@@ -167,7 +169,19 @@ def _answer(found: _Pretrained) -> str:
     text = f"It restores images ({found.task}) to a mean squared error of {done.loss:.4f} {on}"
     if done.untouched:
         text += f"; leaving them distorted would be {done.untouched:.4f}"
+    if done.accuracy is not None and done.classes:
+        text += (
+            f". It names {percent(done.accuracy)} of the crops rightly ({done.classes} patterns,"
+            f" chance: {percent(1 / done.classes, digits=1)})"
+        )
     return f"{text}."
+
+
+def _training(found: _Pretrained) -> dict[str, str]:
+    """What was trained; where the task is published stands first."""
+    facts = tables.training(found.record)
+    del facts["Test images read"]
+    return {"Published in": found.done.source, **facts}
 
 
 def _use(found: _Pretrained) -> str:
@@ -182,6 +196,6 @@ def _warnings(found: _Pretrained) -> list[str]:
     texts = []
     if found.record.data.synthetic:
         texts.append("These are synthetic images: what was learnt holds for them alone.")
-    if found.task in PATENTED:
+    if found.task in PATENTED or found.record.network.get("patterns"):
         texts.append(PATENTS)
     return [*texts, *map(without_folders, found.record.notes)]

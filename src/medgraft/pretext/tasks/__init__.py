@@ -48,12 +48,14 @@ class Task(Options, ABC):
         published: Whether its authors' code has numbers that differ from those of their paper,
             which ``--as-published`` then takes.
         needs_colour: Whether grey images teach nothing.
+        needs_patterns: Whether it learns from crops of patterns that were discovered.
         keeps: What of the network is worth keeping besides the encoder.
     """
 
     source: ClassVar[str]
     published: ClassVar[bool] = False
     needs_colour: ClassVar[bool] = False
+    needs_patterns: ClassVar[bool] = False
     keeps: ClassVar[tuple[str, ...]] = ()
 
     @abstractmethod
