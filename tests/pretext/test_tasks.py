@@ -71,12 +71,12 @@ class TestContract:
         assert torch.equal(one.targets, two.targets)
 
 
-def learner(name, shape, backbone="resnet18", channels=3, patterns=None):
+def learner(name, shape, *, after="layer1", patterns=None):
     torch.manual_seed(0)
-    recipe = Pretraining(task=name, backbone=backbone, after="layer1")
+    recipe = Pretraining(task=name, backbone="resnet18", after=after)
     task = find_task(name)
-    network = make_network(recipe, task, (channels, *shape), patterns=patterns).network
-    even = Normalisation((0.5,) * channels, (0.25,) * channels, "a test")
+    network = make_network(recipe, task, (3, *shape), patterns=patterns).network
+    even = Normalisation((0.5,) * 3, (0.25,) * 3, "a test")
     return Learner(network, task, even, Placement(torch.device("cpu")))
 
 
@@ -181,7 +181,7 @@ class TestJigsaw:
 
 class TestRestoring:
     def test_the_auto_encoder_has_no_way_past_the_deepest_maps(self):
-        found = learner("autoencoder", (32, 32))
+        found = learner("autoencoder", (32, 32), after="layer2")
         assert isinstance(found.network, EncoderDecoder)
         assert found.network.skips == {}
         batch = images((16, 16))
@@ -227,12 +227,30 @@ class TestRestoring:
             example("colorisation", images((8, 8), channels=1))
 
 
+@pytest.mark.parametrize(("name", "patterns"), [("models_genesis", 3), ("rotation", None)])
+def test_volumes_go_through_a_network_for_volumes(name, patterns):
+    task, shape = find_task(name), (16, 16, 16)
+    recipe = Pretraining(task=name, backbone="unet3d", after="level2")
+    network = make_network(recipe, task, (1, *shape), patterns=patterns).network
+    even = Normalisation((0.5,), (0.25,), "a test")
+    found = Learner(network, task, even, Placement(torch.device("cpu")))
+    made = found.example(images(shape, count=2, channels=1), seed=0, samples=np.arange(2))
+    answer = found.answer(made.inputs)
+    losses = found.losses(answer, made, None if patterns is None else torch.tensor([0, 2]))
+    assert losses["loss"].shape == (2,)
+    if patterns is None:
+        assert answer.logits.shape == (2, 10)
+    else:
+        assert answer.restored.shape == made.inputs.shape
+        assert answer.logits.shape == (2, 3)
+
+
 class TestSemantic:
     """Any restoring task names the patterns of its crops as well, at a hundredth of the weight."""
 
     @pytest.mark.parametrize("name", ["autoencoder", "inpainting", "semantic_genesis"])
     def test_the_loss_is_that_of_restoring_and_a_hundredth_of_that_of_naming(self, name):
-        batch, found = images((32, 32)), learner(name, (32, 32), patterns=5)
+        batch, found = images((32, 32)), learner(name, (32, 32), after="layer2", patterns=5)
         patterns = torch.tensor([0, 4, 2, 2])
         made = found.example(batch, seed=0, samples=np.arange(4))
         answer = found.answer(made.inputs)
