@@ -115,7 +115,7 @@ def test_logits_are_those_of_the_network_that_wrote_the_file(backbone, saved):
 
 
 def test_every_name_map_is_tried_here(saved):
-    tried = {"timm", "torchvision_mobile", "densenet_2017"}
+    tried = {"timm", "torchvision_mobile", "densenet_2017", "medgraft"}
     assert tried == set(name_maps.names())
     assert all(name_maps.get(name).source for name in tried)
 
@@ -231,6 +231,25 @@ def test_a_file_that_ends_early_says_where(resnet, saved):
     create("resnet18", in_channels=3, classes=2, weights=str(out), after="layer3")
     with pytest.raises(WeightsError, match="--after layer3"):
         create("resnet18", in_channels=3, classes=2, weights=str(out))
+
+
+def test_a_few_early_layers_among_others_are_not_taken_for_a_network(resnet, saved):
+    stem = {n: t for n, t in resnet.state_dict().items() if n.startswith(("conv1", "bn1"))}
+    others = {f"block{n}.kernel": torch.ones(2) for n in range(20)}
+    path, out = saved({"first": stem, **others})
+    with pytest.raises(WeightsError, match=r"of the 26 tensors of .* 6 are of .* --key first"):
+        convert(path, out, backbone="resnet18")
+    assert convert(path, out, backbone="resnet18", key="first").after == "stem"
+
+
+def test_a_network_of_ours_that_was_saved_in_another_way_comes_through(saved):
+    network = create("mobilenetv3_small_100", in_channels=1, classes=3).network
+    path, out = saved({"net": network.state_dict()})
+    found = convert(path, out, backbone="mobilenetv3_small_100")
+    assert (found.names, found.classes) == ("medgraft", 3)
+    assert {n: t.tolist() for n, t in load_file(out).items()} == {
+        n: t.tolist() for n, t in network.state_dict().items()
+    }
 
 
 def test_misfits_are_listed_by_name_and_shape(resnet, saved):

@@ -239,7 +239,14 @@ def _given(tensors: dict[str, Tensor], backbone: Backbone, path: Path) -> _Found
     every.sort(key=lambda one: one.fits, reverse=True)  # of the same number, the outermost first
     usable = [one for one in every if one.whole or one.after]
     if usable:
-        return _only([one for one in usable if one.fits == usable[0].fits], path)
+        chosen = _only([one for one in usable if one.fits == usable[0].fits], path)
+        if chosen.fits < len(tensors) / 2 and not chosen.whole:
+            raise WeightsError(
+                f"what ends at {chosen.after!r} must be most of a file, but of the {len(tensors)}"
+                f" tensors of '{path}' {chosen.fits} are of {backbone.name}. If they are what you"
+                f" want, pass --key {chosen.key}."
+            )
+        return chosen
     nearest, total = every[0], len(backbone.source_names)
     if nearest.fits < total / 2:
         raise WeightsError(
@@ -313,10 +320,11 @@ def _match(
 ) -> _Found:
     """What of `backbone` these tensors are, by the name map that finds most."""
     first = next(iter(shapes))
+    called_here = {theirs: ours for ours, theirs in backbone.source_names.items()}
     best: _Found | None = None
     for called in name_maps.names():
         names = name_maps.get(called)
-        pairs = names.match(tensors.keys(), list(shapes))
+        pairs = names.match(tensors.keys(), called_here)
         found = {
             wanted: _shaped(tensors[name], shapes[wanted], any_input=wanted == first)
             for wanted, name in pairs.items()

@@ -20,7 +20,6 @@ from torch import Tensor
 from medgraft.errors import UnsafeFileError, WeightsError
 from medgraft.pool import Reply, spread
 
-SUFFIXES = (".pth", ".pt", ".bin", ".ckpt", ".tar", ".safetensors")
 TIMEOUT_SECONDS = 300
 BASE_BYTES = 3 * 2**30  # PyTorch itself
 COPIES = 6  # of the file, in memory: as read, as laid out, as written

@@ -1,21 +1,21 @@
 """Name maps: how the tensors of a network are called in files of other libraries.
 
 To add one, add a module to this folder that registers a function with `name_map`. It is given
-the names in a file and the names that timm has for the tensors of a backbone, in the order in
-which data pass through them, and says which belong together. Its contract is checked by
+the names in a file and the names that timm and we have for the tensors of a backbone, in the
+order in which data pass through them, and says which belong together. Its contract is checked by
 ``tests/nets/test_convert.py``.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from medgraft.registry import Registry
 
-Match = Callable[[Collection[str], Sequence[str]], dict[str, str]]
-"""Names in a file and names at timm to the pairs that were found: name at timm, name in the file."""
+Match = Callable[[Collection[str], Mapping[str, str]], dict[str, str]]
+"""Names in a file, and ours by those at timm, to the pairs found: name at timm, name in the file."""
 
 
 @dataclass(frozen=True)
@@ -41,7 +41,7 @@ name_maps: Registry[NameMap] = Registry("name map", __name__)
 def name_map(
     name: str, *, source: str, options: Callable[[str], dict[str, Any]] = lambda _: {}
 ) -> Callable[[Match], Match]:
-    """Register a function ``(names in the file, names at timm) -> pairs`` under `name`."""
+    """Register a function ``(names in the file, ours by those at timm) -> pairs`` under `name`."""
 
     def register(match: Match) -> Match:
         name_maps.add(name, NameMap(name, match, options, source))

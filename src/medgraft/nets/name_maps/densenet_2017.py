@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable
 
 from medgraft.nets.name_maps import name_map
 
@@ -11,7 +11,7 @@ LAYER = re.compile(r"(denselayer\d+\.(?:norm|conv))(\d)\.")
 
 
 @name_map("densenet_2017", source="torchvision before 0.2, whose published files keep these names")
-def dotted(names: Collection[str], wanted: Sequence[str]) -> dict[str, str]:
+def dotted(names: Collection[str], wanted: Iterable[str]) -> dict[str, str]:
     """A dot between layer and number; nothing where no name has one.
 
     Examples:

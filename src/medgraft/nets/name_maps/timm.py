@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable
 
 from medgraft.nets.name_maps import name_map
 
@@ -11,7 +11,7 @@ from medgraft.nets.name_maps import name_map
     "timm",
     source="timm; torchvision's ResNet, DenseNet and Inception V3; Cadene's pretrained-models",
 )
-def same(names: Collection[str], wanted: Sequence[str]) -> dict[str, str]:
+def same(names: Collection[str], wanted: Iterable[str]) -> dict[str, str]:
     """The same names.
 
     Examples:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable
 from typing import Any
 
 from medgraft.nets.name_maps import name_map
@@ -21,7 +21,7 @@ def _options(backbone: str) -> dict[str, Any]:
     source="torchvision's MobileNet V2 and V3, MNASNet and EfficientNet",
     options=_options,
 )
-def in_order(names: Collection[str], wanted: Sequence[str]) -> dict[str, str]:
+def in_order(names: Collection[str], wanted: Iterable[str]) -> dict[str, str]:
     """Layer by layer, in the order in which data pass through them.
 
     Numbers make torchvision's order; both libraries build the same layers. The match ends at
