@@ -38,6 +38,7 @@ NOT_PYTHON = {  # the other files cannot hold a docstring
     "report.css": "How the pages look, light and dark, wide and narrow, on paper.",
     "report.html.j2": "The page of one run.",
     "truncation.html.j2": "The page of a run that was made smaller.",
+    "segmentation.html.j2": "The page of a run that learnt masks.",
     "transfer.html.j2": "The page of vanilla against transfer.",
 }
 

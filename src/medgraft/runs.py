@@ -84,6 +84,11 @@ class RunFolder:
         return self.path / "predictions.parquet"
 
     @property
+    def segmentation(self) -> Path:
+        """Of a run that learnt masks: one row per test image and class, with every measure."""
+        return self.path / "segmentation.parquet"
+
+    @property
     def evaluation(self) -> Path:
         """Metrics with intervals."""
         return self.path / "evaluation.json"

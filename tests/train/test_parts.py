@@ -10,6 +10,7 @@ from torch import nn
 from torch.nn import functional as F
 
 from medgraft.errors import ArgumentError, TrainingError
+from medgraft.index.masks import UNLABELLED
 from medgraft.nets import create
 from medgraft.spec import build, write
 from medgraft.train import checkpoint, hardware
@@ -92,11 +93,18 @@ def test_a_wrong_option_of_a_schedule_is_an_error_with_those_that_exist():
 def example(kind, known=True):
     generator = torch.Generator().manual_seed(0)
     logits = torch.randn(6, 3, generator=generator, requires_grad=True)
-    targets = torch.zeros(6, 3)
-    targets[torch.arange(6), torch.tensor([0, 1, 2, 0, 1, 2])] = 1
+    classes = torch.tensor([0, 1, 2, 0, 1, 2])
+    targets = classes[:, None].clone() if kind == "masks" else F.one_hot(classes).float()
+    if kind == "masks":  # images of a single pixel
+        logits = logits.detach()[:, :, None].requires_grad_()
     if not known:
-        targets[1] = float("nan")
+        targets[1] = blank(kind)
     return logits, targets
+
+
+def blank(kind):
+    """What stands where nothing is known."""
+    return UNLABELLED if kind == "masks" else float("nan")
 
 
 @pytest.mark.parametrize(
@@ -107,13 +115,13 @@ class TestEveryLoss:
         logits, targets = example(loss.kind, known=False)
         total, _ = loss.function(logits, targets, weights=torch.ones(3), smoothing=0.1)
         total.backward()
-        assert torch.equal(logits.grad[1], torch.zeros(3))
+        assert torch.equal(logits.grad[1], torch.zeros_like(logits[1]))
         assert (logits.grad[[0, 2, 3, 4, 5]] != 0).all()
 
     def test_a_batch_without_labels_is_zero_and_not_nan(self, loss):
         logits, targets = example(loss.kind)
         total, count = loss.function(
-            logits, torch.full_like(targets, float("nan")), weights=torch.ones(3), smoothing=0.0
+            logits, torch.full_like(targets, blank(loss.kind)), weights=torch.ones(3), smoothing=0.0
         )
         total.backward()
         assert (float(total.detach()), count) == (0.0, 0.0)

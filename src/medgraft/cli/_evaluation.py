@@ -12,6 +12,9 @@ def show(found: dict[str, Any]) -> None:
         f"{found['n_images']} images{patients}; 95 % intervals from {found['replicates']}"
         f" replicates by {found['unit']}, seed {found['seed']}"
     )
+    if found["kind"] == "segmentation":
+        _show_masks(found)
+        return
     print(f"\n{_about(found)}\n")
     print(f"{'metric':<18} {'value':>7}   95 % interval")
     for name, entry in found["metrics"].items():
@@ -27,6 +30,20 @@ def show(found: dict[str, Any]) -> None:
         print(
             "\nPatients are not known: if some have several images, these intervals are too narrow."
         )
+    for note in found["notes"]:
+        print(f"\n{note}")
+
+
+def _show_masks(found: dict[str, Any]) -> None:
+    unit = found["distance_unit"]
+    print(f"\nmeans over {len(found['names'])} classes; lengths in {unit}\n")
+    print(f"{'measure':<20} {'value':>7}   95 % interval")
+    for name, entry in found["metrics"].items():
+        print(f"{name:<20} {_line(entry)}")
+    if len(found["names"]) > 1:
+        print(f"\n{'dice of':<20} {'value':>7}   95 % interval")
+        for name, entries in found["classes"].items():
+            print(f"{name[:20]:<20} {_line(entries['dice'])}")
     for note in found["notes"]:
         print(f"\n{note}")
 

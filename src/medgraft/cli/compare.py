@@ -60,7 +60,8 @@ def _show(found: dict[str, Any]) -> None:
         print(f"{'metric':<18} {'difference':>10}   {'interval':<18}  excludes zero")
         for name, entry in one["metrics"].items():
             print(f"{name:<18} {_line(entry)}".rstrip())
-        print(f"\n{_test(one['delong'], len(found['differences']))}")
+        if one["delong"] is not None:
+            print(f"\n{_test(one['delong'], len(found['differences']))}")
     for note in found["notes"]:
         print(f"\n{note}")
 

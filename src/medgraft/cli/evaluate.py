@@ -139,6 +139,9 @@ class Evaluate:
             check_free(self.out)
         run = RunFolder.existing(self.target)
         recorded = _recorded(run)
+        if recorded.get("kind") == "segmentation":
+            self._judge_masks(run)
+            return
         rule = self.threshold or _recorded_rule(recorded)
         table = self._table(run)
         judged, chosen_on = self._parts(table, run, recorded, rule)
@@ -152,6 +155,31 @@ class Evaluate:
         write_json(folder / run.evaluation.name, found)
         if self.out is not None:
             with replacing(folder / run.predictions.name) as temporary:
+                table.write_parquet(temporary)
+        _tell(found, folder)
+
+    def _judge_masks(self, run: RunFolder) -> None:
+        """Judge the table of segmented images again: other replicates, another seed."""
+        from medgraft.errors import ArgumentError
+        from medgraft.evaluate.segmentation import evaluate_segmentation
+        from medgraft.evaluate.table import read_frame
+        from medgraft.files import new_folder, replacing, write_json
+
+        for flag in ("tta", "threshold", "positive"):
+            if getattr(self, flag) is not None:
+                raise ArgumentError(f"--{flag} is for labels, and '{run.path}' learnt masks.")
+        if self.split != "test":
+            raise ArgumentError(
+                f"a run of masks keeps what it said of the test part alone, got --split {self.split}."
+            )
+        table = read_frame(run.segmentation)
+        found = evaluate_segmentation(
+            table, split="test", replicates=self.replicates, seed=self.seed
+        )
+        folder = run.path if self.out is None else new_folder(self.out)
+        write_json(folder / run.evaluation.name, found)
+        if self.out is not None:
+            with replacing(folder / run.segmentation.name) as temporary:
                 table.write_parquet(temporary)
         _tell(found, folder)
 

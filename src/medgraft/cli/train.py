@@ -39,12 +39,14 @@ class Flags(InOneLine, Recipe):
 class Train:
     """Train on an index, evaluate on patients it never saw, write the report.
 
+    Labels are learnt unless --task segmentation asks for masks, which an index must then have.
     An index without a split is split by patient first. Ctrl-C saves and stops; a stopped run goes
     on with --resume. Under torchrun the same command trains with several processes.
 
     Examples:
         medgraft train films.parquet --out runs/films --size 128
         medgraft train films.parquet --out runs/again --recipe runs/films/recipe.yaml
+        medgraft train cells.parquet --task segmentation --backbone unet2d --out runs/cells
         torchrun --nproc-per-node 2 -m medgraft.cli train films.parquet --out runs/two
     """
 

@@ -86,13 +86,15 @@ def write_comparison(
         if only_pairs:
             raise
         why_not = f"No paired differences: {without_folders(str(error))}"
-    drawing = hexagon.draw(
-        {
-            name: {metric: m.value for metric, m in one.evaluation.metrics.items()}
-            for name, one in zip(names, saved, strict=True)
-        },
-        note=remarks.means(saved[0].evaluation),
-    )
+    drawing = None
+    if not any(one.evaluation.of_masks for one in saved):
+        drawing = hexagon.draw(
+            {
+                name: {metric: m.value for metric, m in one.evaluation.metrics.items()}
+                for name, one in zip(names, saved, strict=True)
+            },
+            note=remarks.means(saved[0].evaluation),
+        )
     return _write(Path(out), saved, names, drawing, found, why_not)
 
 
@@ -100,15 +102,17 @@ def _write(
     out: Path,
     saved: Sequence[Saved],
     names: Sequence[str],
-    drawing: Drawing,
+    drawing: Drawing | None,
     found: dict[str, Any] | None,
     why_not: str,
 ) -> Path:
     figures = RunFolder(out).figures
-    write_text(figures / "hexagon.svg", drawing.alone())
+    if drawing is not None:
+        write_text(figures / "hexagon.svg", drawing.alone())
     drawn = None
     if found is not None:
         write_json(out / "comparison.json", found)
+    if found is not None and drawing is not None:
         drawn = draw_forest(found, remarks.means(saved[0].evaluation))
         write_text(figures / "forest.svg", drawn.alone())
     warnings = [*differences(saved), *([why_not] if why_not else []), *_own_warnings(names, saved)]
@@ -178,13 +182,15 @@ def difference_rows(found: dict[str, Any]) -> list[tuple[str, str, list[Differen
 def verdicts(found: dict[str, Any]) -> list[str]:
     """A sentence or two per run: which differences from the reference are significant."""
     return [
-        f"{_of_auroc(one, found)} {_of_intervals(one, found['confidence'])}"
+        f"{_of_auroc(one, found)} {_of_intervals(one, found['confidence'])}".strip()
         for one in found["differences"]
     ]
 
 
 def _of_auroc(one: dict[str, Any], found: dict[str, Any]) -> str:
     test, reference = one["delong"], found["reference"]
+    if test is None:  # masks have no AUROC
+        return ""
     if test["p"] is None:
         return f"AUROC cannot be tested against {reference} ({test['reason'].rstrip('.')})."
     which = "mean AUROC" if len(test["classes"]) > 1 else "AUROC"

@@ -53,7 +53,7 @@ class Evaluation(Part):
     replicates: int = 0
     unit: Literal["patient", "image"] = "image"
     confidence: float = 0.95
-    kind: Literal["exclusive", "independent"]
+    kind: Literal["exclusive", "independent", "segmentation"]
     names: list[str] = Field(min_length=1)
     positive: str | None = None
     metrics: Metrics
@@ -63,6 +63,9 @@ class Evaluation(Part):
     threshold_rule: str | None = None
     threshold_split: str | None = None
     left_out: dict[str, dict[str, int]] = {}
+    distance_unit: str | None = None
+    tolerance_mm: float | None = None
+    empty: dict[str, dict[str, int]] = {}
     notes: list[str] = []
 
     @model_validator(mode="after")
@@ -70,6 +73,11 @@ class Evaluation(Part):
         if self.positive is not None and self.positive not in self.names:
             raise ValueError(f"positive must be one of names {self.names}, got {self.positive!r}")
         return self
+
+    @property
+    def of_masks(self) -> bool:
+        """Whether pixels were judged, and not images."""
+        return self.kind == "segmentation"
 
     @property
     def shown(self) -> list[str]:
@@ -141,6 +149,19 @@ class Example(Part):
     predicted: str | list[str] | None = None
     probability: float | None = None
     correct: bool
+
+
+class Overlay(Part):
+    """One image of examples/ with the outlines of both masks; of a volume a strip of slices."""
+
+    file: str
+    path: str = ""
+    patient_id: str | None = None
+    rank: Literal["worst", "middle", "best"]
+    dice: float
+    classes: dict[str, float] = {}
+    slices: list[int] = []
+    of: int = 1
 
 
 class Heated(Part):

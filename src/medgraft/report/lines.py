@@ -14,10 +14,11 @@ import polars as pl
 from medgraft.errors import ArgumentError, ShapeError, TableError, UndefinedMetricError
 from medgraft.evaluate import curves as compute
 from medgraft.evaluate.metrics.ece import equal_width
-from medgraft.report.contracts import Evaluation, Matrix, Metrics
+from medgraft.report.contracts import Evaluation, Matrix, Measured, Metrics
 from medgraft.report.figures.curve import BANDS, Band, Curve, Reliability
 from medgraft.report.figures.learning import History
 from medgraft.report.figures.penalty import Path
+from medgraft.report.figures.spread import Spread
 from medgraft.report.saved import Saved
 from medgraft.report.words import label, number
 
@@ -195,7 +196,8 @@ def learning_curves(frame: pl.DataFrame | None, best: object) -> History | None:
         }
 
     groups = {name: name.removeprefix("rate_") for name in frame.columns if name[:5] == "rate_"}
-    metric = "accuracy" if "accuracy_val" in frame.columns else "auroc"
+    known = ("dice", "accuracy", "auroc")
+    metric = next((one for one in known if f"{one}_val" in frame.columns), "auroc")
     return History(
         epoch=columns({"epoch": "epoch"})["epoch"],
         loss=columns({"loss": "training", "loss_val": "validation"}),
@@ -204,6 +206,23 @@ def learning_curves(frame: pl.DataFrame | None, best: object) -> History | None:
         best=float(best) if isinstance(best, int | float) else None,
         metric=label(metric),
     )
+
+
+def spreads(saved: Saved) -> list[tuple[str, str, dict[str, Spread]]]:
+    """Of a run that learnt masks: measure, unit, and the values of each image by class."""
+    evaluation, frame = saved.evaluation, saved.predictions
+    unit = {"dice": "", "hd95": evaluation.distance_unit or "voxel"}
+    found = []
+    for measure in unit:
+        if measure not in frame.columns or measure not in evaluation.metrics:
+            continue
+        classes = {}
+        for name in evaluation.names:
+            values = frame.filter(pl.col("class") == name)[measure].to_list()
+            measured = evaluation.classes.get(name, {}).get(measure, Measured())
+            classes[name] = Spread(values, measured.value, measured.low, measured.high)
+        found.append((measure, unit[measure], classes))
+    return found
 
 
 def penalties(saved: Saved) -> dict[str, Path]:

@@ -18,8 +18,9 @@ from medgraft.report.figures import (
     penalty,
     precision_recall,
     roc,
+    spread,
 )
-from medgraft.report.pictures import Picture, by_cell, load_heat, load_pictures
+from medgraft.report.pictures import Picture, by_cell, load_heat, load_overlays, load_pictures
 from medgraft.report.pretraining import write_pretraining
 from medgraft.report.saved import Saved, load, load_evaluation, load_run
 from medgraft.report.template import fill_page
@@ -97,6 +98,8 @@ def write_figures(drawings: list[canvas.Drawing], folder: Path) -> None:
 def figures(saved: Saved) -> list[canvas.Drawing]:
     """Every figure that the saved results allow."""
     evaluation = saved.evaluation
+    if evaluation.of_masks:
+        return _of_masks(saved)
     curves = lines.lines(saved)
     values = {name: measured.value for name, measured in evaluation.metrics.items()}
     drawn: list[canvas.Drawing | None] = [
@@ -112,6 +115,17 @@ def figures(saved: Saved) -> list[canvas.Drawing]:
         drawn.append(penalty.draw(tried))
     held = [one for one in drawn if one is not None]
     return sorted(held, key=lambda one: one.width > canvas.WIDTH)  # wide ones below the others
+
+
+def _of_masks(saved: Saved) -> list[canvas.Drawing]:
+    """How the measures of single images spread, and how the network learnt."""
+    drawn = [
+        spread.draw(classes, measure=name, unit=unit)
+        for name, unit, classes in lines.spreads(saved)
+    ]
+    if (history := lines.history(saved)) is not None:
+        drawn.append(learning.draw(history))
+    return drawn
 
 
 def _confusion(saved: Saved) -> canvas.Drawing | None:
@@ -132,9 +146,10 @@ def page(saved: Saved, drawings: list[canvas.Drawing], pictures: Sequence[Pictur
     """The HTML of the whole page."""
     record = saved.record
     heated = load_heat(saved)
+    overlays = load_overlays(saved)
     reasons, unlisted = tables.rejects(saved.rejects)
     return fill_page(
-        "report.html.j2",
+        "segmentation.html.j2" if saved.evaluation.of_masks else "report.html.j2",
         title=saved.name,
         task=remarks.task(saved.evaluation),
         saved=saved,
@@ -150,6 +165,8 @@ def page(saved: Saved, drawings: list[canvas.Drawing], pictures: Sequence[Pictur
         means=remarks.means(saved.evaluation),
         drawings={drawing.name: drawing for drawing in drawings},
         pictures=pictures,
+        overlays=overlays,
+        most_slices=max((len(one.slices) for one in overlays), default=0),
         heated=heated,
         cells=by_cell(heated),
         left_out=tables.left_out(saved.evaluation),

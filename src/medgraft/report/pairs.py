@@ -11,6 +11,7 @@ import polars as pl
 
 from medgraft.errors import ArgumentError, ShapeError, TableError, UndefinedMetricError
 from medgraft.evaluate import delong, delong_of_mean, holm, paired
+from medgraft.evaluate.segmentation import paired_segmentation
 from medgraft.evaluate.table import Predictions
 from medgraft.report.contracts import Evaluation
 from medgraft.report.rows import BY_ORDER, by_order, same_rows
@@ -22,6 +23,10 @@ BY_CHANCE = (
     "Intervals of the differences are not corrected for their number: where nothing differs,"
     " about one in twenty excludes zero all the same. The p-values of AUROC are corrected for the number of"
     " comparisons (Holm)."
+)
+NO_TEST = (
+    "Intervals of the differences are not corrected for their number: where nothing differs,"
+    " about one in twenty excludes zero all the same."
 )
 
 
@@ -42,18 +47,13 @@ def compare(
     Raises:
         TableError: If the runs were not judged on the same rows, see `same_rows`.
     """
-    rows = same_rows(saved, names)
     evaluation = saved[0].evaluation
-    try:
-        found = [
-            _differences(rows[0], rows[k], evaluation, saved[k].evaluation, replicates, seed)
-            for k in range(1, len(saved))
-        ]
-    except (ArgumentError, ShapeError) as error:
-        raise TableError(
-            f"predictions must be such as `medgraft evaluate` takes: {error}"
-        ) from error
-    correct([one["delong"] for one in found])
+    if any(one.evaluation.of_masks for one in saved):
+        found = _of_masks(saved, names, replicates, seed)
+        by_chance = NO_TEST
+    else:
+        found = _of_labels(saved, names, replicates, seed)
+        by_chance = BY_CHANCE
     return {
         "reference": names[0],
         "split": evaluation.split,
@@ -67,8 +67,49 @@ def compare(
             {"run": name, **{key: one[key] for key in ("metrics", "classes", "delong")}}
             for name, one in zip(names[1:], found, strict=True)
         ],
-        "notes": [BY_CHANCE, *([BY_ORDER] if by_order(saved) else [])],
+        "notes": [by_chance, *([BY_ORDER] if by_order(saved) else [])],
     }
+
+
+def _of_labels(
+    saved: Sequence[Saved], names: Sequence[str], replicates: int, seed: int
+) -> list[dict[str, Any]]:
+    rows = same_rows(saved, names)
+    evaluation = saved[0].evaluation
+    try:
+        found = [
+            _differences(rows[0], rows[k], evaluation, saved[k].evaluation, replicates, seed)
+            for k in range(1, len(saved))
+        ]
+    except (ArgumentError, ShapeError) as error:
+        raise TableError(
+            f"predictions must be such as `medgraft evaluate` takes: {error}"
+        ) from error
+    correct([one["delong"] for one in found])
+    return found
+
+
+def _of_masks(
+    saved: Sequence[Saved], names: Sequence[str], replicates: int, seed: int
+) -> list[dict[str, Any]]:
+    """As of labels, image by image; DeLong's test has nothing to say of masks."""
+    for one, name in zip(saved, names, strict=True):
+        if not one.evaluation.of_masks:
+            raise TableError(
+                f"runs of masks are compared with each other, but {name!r} has labels."
+            )
+    found = [
+        paired_segmentation(
+            saved[0].predictions,
+            other.predictions,
+            split=saved[0].evaluation.split,
+            replicates=replicates,
+            seed=seed,
+            confidence=CONFIDENCE,
+        )
+        for other in saved[1:]
+    ]
+    return [{**one, "delong": None} for one in found]
 
 
 def _differences(

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import base64
+import struct
 from dataclasses import dataclass
 from pathlib import Path
 
-from medgraft.report.contracts import Example, Heated
+from medgraft.report.contracts import Example, Heated, Overlay
 from medgraft.report.saved import Saved
 from medgraft.report.words import alias, file_name, number, shorten
 from medgraft.runs import RunFolder
@@ -85,6 +86,55 @@ def heat_picture(folder: Path, item: Heated, place: int, *, salt: bytes) -> Heat
         patient=patient,
         file=file if item.plane is None else f"{file}, plane {item.plane + 1}",
         correct=item.actual == item.predicted,
+    )
+
+
+@dataclass(frozen=True)
+class Outlined:
+    """An image with the outlines of both masks, as it is shown; a volume is a strip of slices.
+
+    Attributes:
+        slices: Number of each slice in the volume, from 1; empty for a picture.
+        middle: Which of them is shown first, from 0.
+        of: Slices of the volume.
+        shape: Width and height of one slice, in pixels.
+    """
+
+    anchor: str
+    source: str
+    rank: str
+    dice: str
+    classes: dict[str, str]
+    patient: str
+    file: str
+    slices: list[int]
+    middle: int
+    of: int
+    shape: tuple[int, int]
+
+
+def load_overlays(saved: Saved) -> list[Outlined]:
+    """The worst, the middle and the best images, in the order of the run."""
+    return [_outlined(saved, one, place) for place, one in enumerate(saved.overlays, 1)]
+
+
+def _outlined(saved: Saved, one: Overlay, place: int) -> Outlined:
+    content = (saved.folder / "examples" / one.file).read_bytes()
+    patient = alias(one.patient_id, saved.salt)
+    width, height = struct.unpack(">II", content[16:24])  # where PNG keeps them
+    several = len(one.classes) > 1
+    return Outlined(
+        anchor=f"image-{place}",
+        source=embedded(content),
+        rank=one.rank,
+        dice=number(one.dice),
+        classes={n: number(value) for n, value in one.classes.items()} if several else {},
+        patient=patient,
+        file=_without_id(file_name(one.path), one.patient_id, patient),
+        slices=[slice_ + 1 for slice_ in one.slices],
+        middle=len(one.slices) // 2,
+        of=one.of,
+        shape=(width, height // max(len(one.slices), 1)),
     )
 
 

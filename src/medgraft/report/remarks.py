@@ -20,6 +20,8 @@ def answer(saved: Saved) -> str:
     undefined the sentence says so and gives the accuracy.
     """
     evaluation = saved.evaluation
+    if evaluation.of_masks:
+        return f"On {subject(saved)}, {_named(evaluation, 'dice')}."
     auroc = evaluation.metrics.get("auroc", Measured())
     if auroc.value is not None:
         return f"On {subject(saved)}, {_named(evaluation, 'auroc')}."
@@ -49,7 +51,7 @@ def subject(saved: Saved) -> str:
 
 def _named(evaluation: Evaluation, metric: str) -> str:
     measured = evaluation.metrics[metric]
-    name = label(metric) if metric == "auroc" else label(metric).lower()
+    name = label(metric) if metric in ("auroc", "dice") else label(metric).lower()
     if macro(evaluation) and not _overall(evaluation, metric):
         name = f"mean {name} over {_defined(evaluation, metric)}"
     bounds = (
@@ -88,6 +90,8 @@ def macro(evaluation: Evaluation) -> bool:
 def task(evaluation: Evaluation) -> str:
     """What was asked of the network."""
     names = evaluation.names
+    if evaluation.of_masks:
+        return f"Where is {names[0]}?" if len(names) == 1 else f"Where are {len(names)} classes?"
     if evaluation.positive is not None:
         others = [name for name in names if name != evaluation.positive]
         return (

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
 import polars as pl
 
@@ -14,6 +15,7 @@ from medgraft.report.contracts import (
     Evaluation,
     Example,
     Explanation,
+    Overlay,
     Record,
     checked,
     read_part,
@@ -28,12 +30,14 @@ class Saved:
     Attributes:
         folder: Where they lie.
         evaluation: Metrics with intervals.
-        predictions: The rows that were evaluated: image_id, patient_id, y_*, p_*.
+        predictions: The rows that were evaluated: image_id, patient_id, y_*, p_*; of masks a
+            row per image and class, with every measure.
         record: What was asked and what it took; None for a foreign table.
         recipe: The recipe as text; None for a foreign table.
         history: A row per epoch; None for a foreign table.
         rejects: Columns path, reason, remedy; None where nobody recorded them.
         examples: Pictures to show, possibly none.
+        overlays: Likewise, of a run that learnt masks.
         explanation: Top losses with heat maps; None where nobody asked for them.
         salt: Secret bytes for shortened patient ids; see `words.alias`.
     """
@@ -46,6 +50,7 @@ class Saved:
     history: pl.DataFrame | None
     rejects: pl.DataFrame | None
     examples: tuple[Example, ...]
+    overlays: tuple[Overlay, ...]
     explanation: Explanation | None
     salt: bytes
 
@@ -68,7 +73,6 @@ def load_run(folder: Path) -> Saved:
         recipe=read_text(run.recipe),
         history=read_table(run.history),
         rejects=read_table(run.rejects),
-        examples=_examples(run),
         explanation=_explanation(run),
     )
 
@@ -81,7 +85,7 @@ def load_evaluation(folder: Path) -> Saved:
     """
     run = RunFolder(Path(folder))
     rejects = read_table(run.rejects) if run.rejects.is_file() else None
-    return _load(run, record=None, recipe=None, history=None, rejects=rejects, examples=())
+    return _load(run, record=None, recipe=None, history=None, rejects=rejects)
 
 
 def load(folder: Path) -> Saved:
@@ -96,31 +100,37 @@ def _load(
     recipe: str | None,
     history: pl.DataFrame | None,
     rejects: pl.DataFrame | None,
-    examples: tuple[Example, ...],
     explanation: Explanation | None = None,
 ) -> Saved:
     evaluation = read_part(Evaluation, run.evaluation)
+    masks = evaluation.of_masks
+    judged = run.segmentation if masks else run.predictions
     return Saved(
         folder=run.path,
         evaluation=evaluation,
-        predictions=_predictions(run.predictions, evaluation),
+        predictions=_parquet(judged) if masks else _predictions(judged, evaluation),
         record=record,
         recipe=recipe,
         history=history,
         rejects=rejects,
-        examples=examples,
+        examples=() if masks else _examples(run, Example),
+        overlays=_examples(run, Overlay) if masks else (),
         explanation=explanation,
-        salt=hashlib.sha256(run.predictions.read_bytes()).digest(),
+        salt=hashlib.sha256(judged.read_bytes()).digest(),
     )
 
 
-def _predictions(path: Path, evaluation: Evaluation) -> pl.DataFrame:
+def _parquet(path: Path) -> pl.DataFrame:
     if not path.is_file():
         raise TableError(f"'{path}' must exist, and does not: figures are drawn from it.")
     try:
-        frame = pl.read_parquet(path)
+        return pl.read_parquet(path)
     except (pl.exceptions.PolarsError, OSError) as error:
         raise TableError(f"'{path}' must be a parquet table: {_line(error)}.") from error
+
+
+def _predictions(path: Path, evaluation: Evaluation) -> pl.DataFrame:
+    frame = _parquet(path)
     wanted = [f"{letter}_{name}" for name in evaluation.shown for letter in "yp"]
     if missing := [column for column in wanted if column not in frame.columns]:
         raise TableError(
@@ -151,14 +161,17 @@ def read_table(path: Path) -> pl.DataFrame:
         raise TableError(f"'{path}' must be a table with a header: {_line(error)}.") from error
 
 
-def _examples(run: RunFolder) -> tuple[Example, ...]:
+Shown = TypeVar("Shown", Example, Overlay)
+
+
+def _examples(run: RunFolder, kind: type[Shown]) -> tuple[Shown, ...]:
     path = run.examples / "examples.json"
     if not path.is_file():  # a run may have been told to keep no pictures
         return ()
     data = read_json(path)
     if not isinstance(data, list):
         raise TableError(f"'{path}' must be a list of pictures, got {type(data).__name__}.")
-    examples = tuple(checked(Example, item, path) for item in data)
+    examples = tuple(checked(kind, item, path) for item in data)
     for example in examples:
         check_beside(path, example.file)
     return examples

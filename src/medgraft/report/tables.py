@@ -26,7 +26,9 @@ from medgraft.report.words import (
     without_folders,
 )
 
+MASK_METRICS = ("dice", "iou", "surface_dice", "hd95", "volume_difference")
 CLASS_METRICS = ("auroc", "average_precision", "recall", "specificity", "precision", "f1")
+LENGTHS = {"hd95": "", "surface_distance": "", "volume_difference": "\u00b3"}  # power of mm
 REJECTS = 12  # reasons shown; the rest stands in rejects.csv
 
 
@@ -68,9 +70,22 @@ class MetricRow:
 def metrics(evaluation: Evaluation) -> list[MetricRow]:
     """A row per metric, AUROC first."""
     return [
-        MetricRow(label(name), MEANINGS.get(name, ""), Value.of(evaluation.metrics[name]))
+        MetricRow(
+            label(name) + _unit(evaluation, name),
+            MEANINGS.get(name, ""),
+            Value.of(evaluation.metrics[name]),
+        )
         for name in in_order(evaluation.metrics)
     ]
+
+
+def _unit(evaluation: Evaluation, name: str) -> str:
+    """The unit of a measure of masks, behind a comma; empty for a share."""
+    power = LENGTHS.get(name) if evaluation.of_masks else None
+    if power is None:
+        return ""
+    unit = evaluation.distance_unit or "voxel"
+    return f", {unit}s" if unit == "voxel" else f", {unit}{power}"
 
 
 @dataclass(frozen=True)
@@ -87,10 +102,11 @@ def classes(evaluation: Evaluation) -> ClassTable | None:
     if evaluation.positive is not None or len(evaluation.classes) < 2:
         return None
     names = [n for n in evaluation.names if n in evaluation.classes]
-    columns = [m for m in CLASS_METRICS if any(m in evaluation.classes[n] for n in names)]
+    known = MASK_METRICS if evaluation.of_masks else CLASS_METRICS
+    columns = [m for m in known if any(m in evaluation.classes[n] for n in names)]
     thresholds = {n: evaluation.threshold_of(n) for n in names}
     return ClassTable(
-        columns=[label(m) for m in columns],
+        columns=[label(m) + _unit(evaluation, m) for m in columns],
         rows={n: [_cell(evaluation.classes[n], m) for m in columns] for n in names},
         thresholds={n: number(t) for n, t in thresholds.items() if t is not None},
     )

@@ -34,6 +34,13 @@ MEANINGS = {  # in the order in which they are shown
     "f2": "like F1, recall counting more",
     "f0.5": "like F1, precision counting more",
     "average_precision": "area under precision over recall; chance level is the prevalence",
+    "dice": "overlap: twice what both masks have, over the sum of their sizes",
+    "iou": "overlap: what both masks have, over what either has",
+    "iou_over_thresholds": "mean over thresholds 0.5 to 0.95 of the probability",
+    "surface_dice": "share of both outlines that lies within the tolerance of the other",
+    "hd95": "95 % of both outlines lie no farther from the other; lower is better",
+    "surface_distance": "mean distance between the outlines; lower is better",
+    "volume_difference": "predicted minus true volume; nearer zero is better",
     "brier": "mean squared error of the probability; lower is better",
     "ece": "mean gap between probability and frequency; lower is better",
 }

@@ -54,6 +54,8 @@ def transfer(
         OutputError: If `out` holds something else.
         TrainingError: Under torchrun.
     """
+    if recipe.task != "classification":
+        raise ArgumentError(f"this experiment is about labels, got task {recipe.task!r}.")
     if seeds < 1:
         raise ArgumentError(f"--seeds must be at least 1, got {seeds}.")
     if int(os.environ.get("WORLD_SIZE", "1")) > 1:

@@ -11,6 +11,8 @@ from torch.nn.modules.batchnorm import _BatchNorm
 from medgraft.progress import bar
 from medgraft.seeds import derive
 from medgraft.train.batches import Batches
+from medgraft.train.patches import Patches
+from medgraft.train.segmentation.segmenter import Segmenter
 from medgraft.train.supervised import Predictor
 
 
@@ -37,7 +39,9 @@ def mean_weights(members: Sequence[Mapping[str, Tensor]]) -> dict[str, Tensor]:
     }
 
 
-def estimate_norms(predictor: Predictor, batches: Batches, *, seed: int) -> None:
+def estimate_norms(
+    predictor: Predictor | Segmenter, batches: Batches | Patches, *, seed: int
+) -> None:
     """Gather the statistics of batch norms anew, over one epoch of training batches.
 
     Each is the plain mean over the batches, augmented as in training. Frozen stages keep theirs.
@@ -68,7 +72,7 @@ def estimate_norms(predictor: Predictor, batches: Batches, *, seed: int) -> None
     network.eval()
 
 
-def _pass_once(predictor: Predictor, batches: Batches, seed: int) -> None:
+def _pass_once(predictor: Predictor | Segmenter, batches: Batches | Patches, seed: int) -> None:
     rank = predictor.processes.rank
     shown = bar(total=batches.per_epoch, what="average", unit="step", quiet=rank > 0)
     with torch.no_grad():

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from medgraft.errors import ReadError, TableError
+from medgraft.errors import ArgumentError, ReadError, TableError
 from medgraft.index import Index
 from medgraft.index.split import check_split, split
 from medgraft.index.target import Target
@@ -61,25 +61,41 @@ class Data:
 
     def summary(self) -> dict[str, Any]:
         """Counts for the record."""
-        frame = self.index.frame
+        return described(self.index, self.rejects, self._classes)
+
+    def _classes(self, part: pl.DataFrame) -> dict[str, int]:
+        positives = (self.target.matrix(part) == 1).sum(axis=0)
+        return dict(zip(self.target.names, positives.tolist(), strict=True))
+
+
+def described(
+    index: Index, rejects: pl.DataFrame, classes: Callable[[pl.DataFrame], dict[str, int]]
+) -> dict[str, Any]:
+    """What `data` of ``run.json`` says of an index.
+
+    Args:
+        index: The rows that are used.
+        rejects: Those that could not be.
+        classes: From the rows of a part to the images of each class.
+    """
+
+    def part(split: str) -> dict[str, Any]:
+        rows = index.part(split).frame
         return {
-            "images": len(frame),
-            "patients": int(frame["patient_id"].drop_nulls().n_unique()),
-            "patients_known": self.index.patients_known,
-            "synthetic": is_archive(self.index.root),
-            "layout": self.index.layout,
-            "rejected": len(self.rejects),
-            "splits": {split: self._part(split) for split in ("train", "val", "test")},
+            "images": len(rows),
+            "patients": int(rows["patient_id"].drop_nulls().n_unique()),
+            "classes": classes(rows),
         }
 
-    def _part(self, split: str) -> dict[str, Any]:
-        part = self.index.frame[self.places(split)]
-        positives = (self.target.matrix(part) == 1).sum(axis=0)
-        return {
-            "images": len(part),
-            "patients": int(part["patient_id"].drop_nulls().n_unique()),
-            "classes": dict(zip(self.target.names, positives.tolist(), strict=True)),
-        }
+    return {
+        "images": len(index),
+        "patients": int(index.frame["patient_id"].drop_nulls().n_unique()),
+        "patients_known": index.patients_known,
+        "synthetic": is_archive(index.root),
+        "layout": index.layout,
+        "rejected": len(rejects),
+        "splits": {split: part(split) for split in ("train", "val", "test")},
+    }
 
 
 def load_data(
@@ -106,17 +122,15 @@ def load_data(
         LeakageError: If a patient, group or identical image is in two parts.
         StoreError: If the array store cannot be written.
     """
+    if recipe.task != "classification":
+        raise ArgumentError(
+            f"this command is about labels, got task {recipe.task!r}. Leave --task out."
+        )
     index = Index.load(index_path)
+    _check_has_labels(index)
     target = Target.of(index, positive=recipe.positive)
-    notes = []
-    if index.frame["split"].is_null().all():
-        index = split(index, test=recipe.test, val=recipe.val, seed=recipe.seed)
-        notes.append("The index had no split; the run made one, by patient, with its seed.")
-    check_split(index)
-    check_donor(RunFolder(Path(recipe.weights)), index)
-    steps = tuple(
-        recipe.steps or default_steps(recipe.size, channels_of(index, recipe), recipe.window)
-    )
+    index, notes = parted(index, recipe)
+    steps = steps_of(index, recipe)
     index = _few_labels(index, target, recipe)
     if only is not None:
         index = index.part(only)
@@ -128,6 +142,37 @@ def load_data(
     _check_parts(kept, target, parts)
     rejects = pl.concat([index.rejects, store.rejects])
     return Data(kept, target, store, store.rows[usable], rejects, steps, (*notes, *store.notes))
+
+
+def _check_has_labels(index: Index) -> None:
+    if not index.labels and index.mask_classes is not None:
+        raise TableError(
+            "classification needs labels, and this index has masks alone. Pass --task segmentation"
+            " to learn them, or index again with --label COLUMN."
+        )
+
+
+def parted(index: Index, recipe: Recipe) -> tuple[Index, list[str]]:
+    """The index with a split that leaks nothing, and what the reader of a report must know of it.
+
+    Raises:
+        LeakageError: If a patient, group or identical image is in two parts, or the weights have
+            seen test images.
+    """
+    notes = []
+    if index.frame["split"].is_null().all():
+        index = split(index, test=recipe.test, val=recipe.val, seed=recipe.seed)
+        notes.append("The index had no split; the run made one, by patient, with its seed.")
+    check_split(index)
+    check_donor(RunFolder(Path(recipe.weights)), index)
+    return index, notes
+
+
+def steps_of(index: Index, recipe: Recipe) -> tuple[str, ...]:
+    """The preparation steps of a recipe, or those that serve most archives."""
+    return tuple(
+        recipe.steps or default_steps(recipe.size, channels_of(index, recipe), recipe.window)
+    )
 
 
 def channels_of(index: Index, recipe: BaseRecipe) -> int:

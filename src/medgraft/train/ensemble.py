@@ -6,6 +6,7 @@ import copy
 from collections.abc import Mapping
 from contextlib import closing
 from dataclasses import dataclass, replace
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
@@ -13,8 +14,11 @@ from torch import Tensor
 
 from medgraft.progress import bar
 from medgraft.train.batches import Images
+from medgraft.train.segmentation.segmenter import Segmenter
 from medgraft.train.supervised import Predictor, portions
 from medgraft.train.tta import Views, seen
+
+Kind = TypeVar("Kind", Predictor, Segmenter)
 
 
 @dataclass(frozen=True)
@@ -69,8 +73,8 @@ class Ensemble:
         return np.asarray(np.mean(told, axis=0))
 
 
-def with_weights(predictor: Predictor, weights: Mapping[str, Tensor]) -> Predictor:
-    """A predictor like this one, whose network has other weights."""
-    network = copy.deepcopy(predictor.network)
+def with_weights(predictor: Kind, weights: Mapping[str, Tensor]) -> Kind:
+    """A predictor like this one, of labels or of masks, whose network has other weights."""
+    network: Any = copy.deepcopy(predictor.network)
     network.load_state_dict(weights)
     return replace(predictor, network=network)

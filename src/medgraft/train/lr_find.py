@@ -17,7 +17,6 @@ from medgraft.errors import ArgumentError, DivergedError, TrainingError
 from medgraft.nets import outline
 from medgraft.prepare.store import default_cache
 from medgraft.train.batches import Batches
-from medgraft.train.data import load_data
 from medgraft.train.hardware import choose, find_device
 from medgraft.train.loop import Loop
 from medgraft.train.objective import Objective
@@ -26,15 +25,12 @@ from medgraft.train.recipe import Recipe
 from medgraft.train.schedules import Point
 from medgraft.train.setup import (
     check_choices,
-    make_batches,
-    make_network,
-    make_objective,
-    make_predictor,
     plan,
     resolve,
 )
 from medgraft.train.stopping import Stop, stop_signals
 from medgraft.train.suggestions import suggestions
+from medgraft.train.task import find_task
 from medgraft.train.untouched import untouched
 
 BETA = 0.98  # of the moving average of the loss
@@ -96,13 +92,13 @@ def range_test(
         torch.set_num_threads(recipe.threads)
     device, alone = find_device(recipe.device, 0), Processes()
     compute = choose(device, recipe.precision, recipe.memory_format, default_cache())
-    data = load_data(index_path, recipe, default_cache())
-    recipe = resolve(recipe, data, compute)
+    task = find_task(recipe).load(index_path, recipe, default_cache(), memory_bytes=None)
+    recipe = resolve(recipe, task.data, compute)
     torch.manual_seed(recipe.seed)
-    predictor = make_predictor(make_network(recipe, data), data, compute, alone)
-    batches = make_batches(recipe, data, compute, alone)
+    predictor = task.predictor(recipe, task.network(recipe), compute, alone)
+    batches = task.batches(recipe, compute, alone)
     first = plan(recipe, predictor.network.backbone)[0]
-    objective = make_objective(recipe, predictor, data, batches, first)
+    objective = task.objective(recipe, predictor, batches, first)
     return find_rate(
         objective,
         batches,

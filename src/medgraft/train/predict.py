@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from medgraft.errors import TableError, WeightsError
+from medgraft.errors import ArgumentError, TableError, WeightsError
 from medgraft.files import read_json
 from medgraft.nets import create
 from medgraft.nets.weights import open_weights
@@ -24,6 +24,7 @@ from medgraft.train.supervised import Normalisation, Predictor
 from medgraft.train.tta import find_views
 
 BATCH = 64
+MASKS = "segmentation"  # what weights.json calls a run that learnt masks
 FEW = 16  # files for which starting other processes does not pay
 
 
@@ -69,6 +70,11 @@ def load_predictor(run: RunFolder, device: str = "auto") -> tuple[Predictor, dic
         raise TableError(
             f"'{run.path}' must be a run that learnt labels, and is a pretraining, which answers"
             f" nothing. Begin with it: `medgraft train INDEX --weights {run.path} --out RUN`."
+        )
+    if record["kind"] == MASKS:
+        raise ArgumentError(
+            f"labels can be asked of a run that learnt labels, and '{run.path}' learnt masks of"
+            f" {', '.join(record['labels'][1:])}. Take another run, or `medgraft predict`."
         )
     place = find_device(device)
     made = create(

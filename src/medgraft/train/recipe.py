@@ -89,12 +89,29 @@ class BaseRecipe(BaseModel):
 class Recipe(BaseRecipe):
     """Everything that decides what a training on labels does."""
 
+    task: Literal["classification", "segmentation"] = Field(
+        "classification",
+        description="What is learnt: the labels of the images, or their masks ('segmentation').",
+    )
     strategy: str = Field(
         "full",
         description="What is tuned: full, head, from:STAGE, gradual, two-phase, fine-tune,"
         " linear:STAGE, svm:STAGE, vanilla.",
     )
 
+    loss: str | None = Field(
+        None,
+        description="Loss of masks: dice_cross_entropy (if not given) or dice; of labels there is no choice.",
+    )
+    patch: tuple[Annotated[int, Field(ge=1)], ...] | None = Field(
+        None,
+        description="Sides of the patches that segmentation learns from, one number or one per axis;"
+        " whole images if not given. Larger images are then answered in windows of that size.",
+    )
+    patches_per_image: int = Field(1, ge=1, description="Patches of each image in an epoch.")
+    foreground: float = Field(
+        0.5, ge=0, le=1, description="Share of patches that are cut around a pixel of foreground."
+    )
     kept_views: int | None = Field(
         None,
         ge=0,

@@ -10,7 +10,7 @@ import torch
 from medgraft.augment import Augmenter, expand
 from medgraft.augment.transforms import augmentations
 from medgraft.errors import ArgumentError, TrainingError
-from medgraft.nets import Backbone, Created, create, outline
+from medgraft.nets import Backbone, Created, create
 from medgraft.nets.backbones import find
 from medgraft.nets.weights import WeightFile, check_architecture, open_weights
 from medgraft.prepare import canonical, pipeline
@@ -24,6 +24,7 @@ from medgraft.train.recipe import Recipe
 from medgraft.train.schedules import schedules
 from medgraft.train.strategies import Body, Phase, find_strategy
 from medgraft.train.supervised import Normalisation, Predictor, Rows, Supervised
+from medgraft.train.task import Material, find_task
 from medgraft.train.tta import canonical_views, find_views
 
 
@@ -34,7 +35,9 @@ def check_choices(recipe: Recipe) -> None:
         UnknownNameError, ArgumentError: If a name or option of the recipe is wrong.
         WeightsError: If the weights are of another architecture.
     """
-    body = outline(recipe.backbone, after=recipe.after)
+    task = find_task(recipe)
+    task.check(recipe)
+    body = task.body(recipe)
     _check_kept(recipe, plan(recipe, body))
     find_views(recipe.tta, dims=body.dims)
     if recipe.weights != "none":
@@ -78,7 +81,7 @@ def last_stage(recipe: Recipe) -> str | None:
     return find_strategy(recipe.strategy, weights=recipe.weights).last_stage or recipe.after
 
 
-def resolve(recipe: Recipe, data: Data, compute: Compute) -> Recipe:
+def resolve(recipe: Recipe, data: Material, compute: Compute) -> Recipe:
     """The recipe with everything that was left open filled in."""
     augmenter = Augmenter(recipe.augment, dims=len(data.store.shape) - 1)
     resolved = {
@@ -131,18 +134,23 @@ def make_predictor(made: Created, data: Data, compute: Compute, processes: Proce
 def make_batches(recipe: Recipe, data: Data, compute: Compute, processes: Processes) -> Batches:
     """The training images in batches, augmented."""
     training = data.rows("train")
-    augmenter = Augmenter(recipe.augment, dims=len(data.store.shape) - 1)
     return Batches(
         data.store,
         training.rows,
         training.targets,
         size=recipe.batch_size,
         seed=recipe.seed,
-        augmenter=augmenter if recipe.augment else None,
+        augmenter=make_augmenter(recipe, data),
         placement=compute.placement,
         rank=processes.rank,
         world=processes.world,
     )
+
+
+def make_augmenter(recipe: Recipe, data: Material) -> Augmenter | None:
+    """What changes training images at random; None if nothing does."""
+    augmenter = Augmenter(recipe.augment, dims=len(data.store.shape) - 1)
+    return augmenter if recipe.augment else None
 
 
 def make_objective(

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import shutil
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -13,41 +12,27 @@ import polars as pl
 import torch
 
 from medgraft.errors import OutputError
-from medgraft.files import replacing, sha256, write_json, write_text
-from medgraft.nets import Created, Network
+from medgraft.files import sha256, write_json, write_text
+from medgraft.nets import Created
+from medgraft.nets.network import Staged
 from medgraft.nets.weights import parameters, save_weights
 from medgraft.prepare.store import default_cache
 from medgraft.runs import RunFolder
 from medgraft.seeds import derive
 from medgraft.train import checkpoint
 from medgraft.train.averaging import estimate_norms, mean_weights
-from medgraft.train.batches import Batches
 from medgraft.train.beginning import agree, check_same, open_folder
-from medgraft.train.data import Data, load_data
-from medgraft.train.ensemble import Ensemble, with_weights
-from medgraft.train.examples import write_examples
+from medgraft.train.ensemble import with_weights
 from medgraft.train.hardware import Compute, find_device
-from medgraft.train.judging import by_name, judge, predictions
 from medgraft.train.loop import Loop, Progress
-from medgraft.train.prefix import Prefix, check_room, keep_prefix, sentence
+from medgraft.train.prefix import sentence
 from medgraft.train.processes import Processes
 from medgraft.train.recipe import Recipe, save_recipe
 from medgraft.train.record import FINISHED, RUNNING, STOPPED, Record, now
-from medgraft.train.setup import (
-    check_choices,
-    last_stage,
-    make_batches,
-    make_network,
-    make_objective,
-    make_predictor,
-    plan,
-    resolve,
-)
-from medgraft.train.solve import check_solvable, solve
-from medgraft.train.strategies import Phase, Solver, find_strategy
-from medgraft.train.supervised import Predictor, Supervised
+from medgraft.train.setup import check_choices, last_stage, plan, resolve
+from medgraft.train.strategies import Phase, Solver
+from medgraft.train.task import Batching, Predictor, Task, find_task
 from medgraft.train.top import Member
-from medgraft.train.tta import find_views
 
 
 def train(
@@ -111,53 +96,45 @@ class _Run:
         with self.record.phase("measure machine"):
             compute = agree(device, self.recipe, self.processes)
         with self.record.phase("prepare"):
-            data = self._data(compute)
+            self.task = self._task(compute)
         torch.manual_seed(self.recipe.seed)
-        made = make_network(self.recipe, data)
-        predictor = make_predictor(made, data, compute, self.processes)
-        batches = make_batches(self.recipe, data, compute, self.processes)
-        if (solver := plan(self.recipe, made.network.backbone)[0].solver) is not None:
-            check_solvable(solver, data, batches, self.recipe.seed)
-        self._check_room(predictor, data, batches)
-        self._describe(made, data, compute)
+        made = self.task.network(self.recipe)
+        predictor = self.task.predictor(self.recipe, made, compute, self.processes)
+        batches = self.task.batches(self.recipe, compute, self.processes)
+        self.task.check(self.recipe, predictor, batches, self.run.path)
+        self._describe(made, compute)
         with self.record.phase("train"):
-            members = self._fit(predictor, data, batches, compute)
+            members = self._fit(predictor, batches, compute)
             # from here on in float32, so that the very same numbers come from `medgraft predict`
-            ensemble = self._combine(replace(predictor, autocast=False), members, batches)
+            found = self._combine(replace(predictor, autocast=False), members, batches)
+            answering = self.task.answering(found, self.recipe)
         with self.record.phase("predict"):
-            table = predictions(ensemble, data)
+            answers = self.task.answers(answering)
             self.record.data["test_read"] = now()
         if self.processes.first:
-            self._write(made, ensemble, members, data, table)
+            with self.record.phase("evaluate"):
+                judged = self.task.judge(self.run, answers, self.recipe)
+            self.task.show(self.run, answering, answers, judged)
+            self._write_weights(made, found, members, judged)
+            self._save(FINISHED)
+            checkpoint.remove(self.run.checkpoint)
 
     # --- before training ---------------------------------------------------------------
 
-    def _check_room(self, predictor: Predictor, data: Data, batches: Batches) -> None:
-        """Refuse more kept views than the disk holds while nothing has been written."""
-        if not self.recipe.kept_views:
-            return
-        for phase in plan(self.recipe, predictor.network.backbone):
-            predictor.network.freeze_through(phase.freeze_through, norms=phase.norms)
-            check_room(
-                predictor,
-                batches,
-                data.rows("val"),
-                views=self.recipe.kept_views,
-                epochs=phase.epochs,
-                folder=self.run.path,
-            )
-
-    def _data(self, compute: Compute) -> Data:
+    def _task(self, compute: Compute) -> Task:
         """The data, and the recipe with everything that was left open filled in."""
         # the lock of the store lets one of several processes build it; they share its pages
         memory_bytes = None if self.processes.world == 1 else 0
-        data = load_data(self.index_path, self.recipe, default_cache(), memory_bytes=memory_bytes)
-        self.recipe = resolve(self.recipe, data, compute)
+        task = find_task(self.recipe).load(
+            self.index_path, self.recipe, default_cache(), memory_bytes=memory_bytes
+        )
+        self.recipe = resolve(self.recipe, task.data, compute)
         if self.resume:
-            check_same(self.run, self.recipe, data.index, self.index_path)
-        return data
+            check_same(self.run, self.recipe, task.data.index, self.index_path)
+        return task
 
-    def _describe(self, made: Created, data: Data, compute: Compute) -> None:
+    def _describe(self, made: Created[Any], compute: Compute) -> None:
+        data = self.task.data
         for said in data.notes:
             self.record.note(said)
         phases = plan(self.recipe, made.network.backbone)
@@ -196,17 +173,15 @@ class _Run:
 
     # --- training ----------------------------------------------------------------------
 
-    def _fit(
-        self, predictor: Predictor, data: Data, batches: Batches, compute: Compute
-    ) -> list[Member]:
+    def _fit(self, predictor: Predictor, batches: Batching, compute: Compute) -> list[Member]:
         """Train through all phases, to the best weights; others that are kept, best first."""
         before: Loop | None = None
         phases = plan(self.recipe, predictor.network.backbone)
         if (solver := phases[0].solver) is not None:
-            self._solve(solver, predictor, data, batches)
+            self._solve(solver, predictor, batches)
             return []
         for number, phase in enumerate(phases):
-            objective = make_objective(self.recipe, predictor, data, batches, phase)
+            objective = self.task.objective(self.recipe, predictor, batches, phase)
             seed = derive(self.recipe.seed, "phase", number) if number else self.recipe.seed
             settings: dict[str, Any] = {"epochs": phase.epochs, "rate": phase.rate, "seed": seed}
             settings |= {"schedule": phase.schedule} if phase.schedule else {}
@@ -223,7 +198,12 @@ class _Run:
             loop.follow(before)
             if self.resume:
                 loop.resume()
-            with self._prefix_kept(loop, objective):
+            with self.task.keeping(
+                loop,
+                self.recipe,
+                self.run.checkpoint / f"prefix-{seed}",
+                self.record.data["kept"],
+            ):
                 loop.run()
             before = loop
         for report in self.record.data["kept"]:
@@ -238,44 +218,22 @@ class _Run:
             return
         epoch = progress.best["epoch"]
         row = next(row for row in progress.history if row["epoch"] == epoch)
-        metric = "auroc_val" if "auroc_val" in row else "loss_val"
+        metric = next(m for m in ("dice_val", "auroc_val", "loss_val") if m in row)
         self.record.data["best"] = {"epoch": epoch, "metric": metric, "value": row[metric]}
 
-    @contextmanager
-    def _prefix_kept(self, loop: Loop, objective: Supervised) -> Iterator[None]:
-        """Have a loop train on what still stages made of the images, where that saves time."""
-        folder = self.run.checkpoint / f"prefix-{loop.recipe.seed}"
-        begun = loop.progress.step
-        prefix: Prefix | None = None
-        if not loop.ended:
-            prefix = keep_prefix(
-                objective.predictor,
-                loop.batches,
-                objective.held_out,
-                views=self.recipe.kept_views,
-                epochs=loop.recipe.epochs,
-                folder=folder,
-            )
-        if prefix is not None:
-            objective.kept = prefix
-            loop.batches = replace(loop.batches, views=prefix.training)
-        yield
-        if prefix is not None:
-            epochs = (loop.progress.step - begun) // loop.batches.per_epoch
-            self.record.data["kept"].append(prefix.report(epochs))
-        shutil.rmtree(folder, ignore_errors=True)
-
-    def _solve(self, solver: Solver, predictor: Predictor, data: Data, batches: Batches) -> None:
+    def _solve(self, solver: Solver, predictor: Predictor, batches: Batching) -> None:
         if self.processes.first:
-            solved = solve(solver, predictor, data, batches, self.recipe)
+            solved = self.task.solve(solver, predictor, batches, self.recipe)
             self.record.data["network"]["fitted"] = solved.fitted
             for note in solved.notes:
                 self.record.note(note)
             self._write_history(solved.tried)
         self.processes.copy_from_first(predictor.network)
 
-    def _combine(self, predictor: Predictor, members: list[Member], batches: Batches) -> Ensemble:
-        """What answers: the best network, or several, or their mean; and the views it takes."""
+    def _combine(
+        self, predictor: Predictor, members: list[Member], batches: Batching
+    ) -> list[Predictor]:
+        """What answers: the best network, or several, or their mean; best first."""
         found = [predictor]
         epochs = ", ".join(f"{member.epoch:g}" for member in members)
         if len(members) > 1 and self.recipe.combine == "average":
@@ -295,7 +253,7 @@ class _Run:
             self.record.note(
                 f"keep_best is {self.recipe.keep_best}, but there were {len(members)} validations."
             )
-        return Ensemble(tuple(found), find_views(self.recipe.tta))
+        return found
 
     def _write_history(self, history: Sequence[Mapping[str, Any]]) -> None:
         # of all rows: columns that a later phase adds are not among the first hundred
@@ -304,47 +262,20 @@ class _Run:
 
     # --- after training ----------------------------------------------------------------
 
-    def _write(
-        self,
-        made: Created,
-        ensemble: Ensemble,
-        members: list[Member],
-        data: Data,
-        table: pl.DataFrame,
-    ) -> None:
-        with replacing(self.run.predictions) as temporary:
-            table.write_parquet(temporary)
-        with self.record.phase("evaluate"):
-            found = judge(table, data, self.recipe)
-            write_json(self.run.evaluation, found)
-        places = data.places("test")
-        write_examples(
-            self.run.examples,
-            table.filter(pl.col("split") == "test"),
-            data.stored[places],
-            data.store,
-            data.target,
-            by_name(found["threshold"], data.target),
-        )
-        self._write_weights(made, ensemble, members, data, found)
-        self._save(FINISHED)
-        checkpoint.remove(self.run.checkpoint)
-
     def _write_weights(
         self,
-        made: Created,
-        ensemble: Ensemble,
+        made: Created[Any],
+        predictors: list[Predictor],
         members: list[Member],
-        data: Data,
         found: dict[str, Any],
     ) -> None:
-        network, normalise = ensemble.best.network, ensemble.best.normalise
+        data = self.task.data
+        network, normalise = predictors[0].network, predictors[0].normalise
         backbone = network.backbone
         written = {
             "backbone": backbone.name,
             "options": made.options,
             "after": last_stage(self.recipe),
-            "head": find_strategy(self.recipe.strategy, weights=self.recipe.weights).head,
             "stages": {name: backbone.channels[name] for name in backbone.names},
             "channels": backbone.in_channels,
             "input_size": list(data.store.shape[1:]),
@@ -353,11 +284,7 @@ class _Run:
             "mean": normalise.mean,
             "std": normalise.std,
             "statistics_of": normalise.origin,
-            "kind": data.target.kind,
-            "labels": list(data.target.names),
-            "positive": data.target.positive,
-            "threshold": found["threshold"],
-            "tta": self.recipe.tta,
+            **self.task.record(self.recipe, found),
             "source": made.weights.source if made.weights else "random",
             "source_hash": made.weights.hash if made.weights else None,
             "licence": made.weights.licence
@@ -371,15 +298,15 @@ class _Run:
             "licence": str(written["licence"]),
         }
         save_weights(network, self.run.weights, notes)
-        written["members"] = self._write_members(ensemble, members, notes)
+        written["members"] = self._write_members(predictors[1:], members, notes)
         write_json(self.run.weights_record, {**written, "hash": sha256(self.run.weights)})
 
     def _write_members(
-        self, ensemble: Ensemble, members: list[Member], notes: dict[str, str]
+        self, others: list[Predictor], members: list[Member], notes: dict[str, str]
     ) -> list[dict[str, Any]]:
         """Write the other networks of an ensemble; what weights.json says of each."""
         written = []
-        for number, predictor in enumerate(ensemble.predictors[1:], start=2):
+        for number, predictor in enumerate(others, start=2):
             file, member = self.run.members / f"{number}.safetensors", members[number - 1]
             save_weights(predictor.network, file, notes)
             name = file.relative_to(self.run.path).as_posix()
@@ -392,7 +319,7 @@ class _Run:
             self.record.save(status)
 
 
-def _learning(network: Network, phase: Phase) -> int:
+def _learning(network: Staged, phase: Phase) -> int:
     """Parameters that learn in a phase; leaves the network frozen for it."""
     network.freeze_through(phase.freeze_through, norms=phase.norms)
     return parameters(network)[1]

@@ -2,7 +2,8 @@
 
 To add one, add a module to this folder that registers a function with `loss`. It takes
 logits (B, K), targets (B, K) with NaN where unknown and weights (K,) of the classes, and returns
-the sum of the terms and their number. Its contract is checked by ``tests/train/test_parts.py``.
+the sum of the terms and their number. One for masks takes logits (B, K, *S) and the class of each
+pixel (B, *S), 255 where unknown. Its contract is checked by ``tests/train/test_parts.py``.
 """
 
 from __future__ import annotations
@@ -31,7 +32,7 @@ class SupervisedLoss:
 
     Attributes:
         name: As it is asked for.
-        kind: Target that it is for: "exclusive" classes or "independent" labels.
+        kind: Target that it is for: "exclusive" classes, "independent" labels or "masks".
         function: Computes it.
         source: Where it comes from.
     """

@@ -1,0 +1,219 @@
+"""Masks of new files, each written on the grid of its file."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+
+from medgraft.errors import ArgumentError, TableError, WeightsError
+from medgraft.files import read_json, replacing
+from medgraft.index.masks import MaskClasses
+from medgraft.nets import create_dense
+from medgraft.nets.weights import open_weights
+from medgraft.runs import RunFolder
+from medgraft.train.batches import Placement
+from medgraft.train.ensemble import with_weights
+from medgraft.train.hardware import find_device
+from medgraft.train.predict import MASKS, Predicted
+from medgraft.train.segmentation.segmenter import Segmenter
+from medgraft.train.segmentation.whole import Answers, Segmented, segmented
+from medgraft.train.supervised import Normalisation
+
+ENDINGS = (".nii.gz", ".dcm.gz", ".tar.gz")  # of names with two
+
+
+@dataclass(frozen=True)
+class Drawn:
+    """All that answers in a finished run of masks.
+
+    Attributes:
+        answers: Networks and preparation.
+        classes: Of the pixels, and their numbers in files.
+    """
+
+    answers: Answers
+    classes: MaskClasses
+
+
+def draws_masks(run: RunFolder) -> bool:
+    """Whether a finished run answers with masks.
+
+    Raises:
+        TableError: If the run is not finished.
+    """
+    if not run.weights_record.is_file():
+        raise TableError(
+            f"'{run.path}' must be a finished run, and is not."
+            f" Finish it with `medgraft train INDEX --out {run.path} --resume`."
+        )
+    return bool(read_json(run.weights_record)["kind"] == MASKS)
+
+
+def load_drawn(run: RunFolder, device: str = "auto") -> Drawn:
+    """The networks of a finished run of masks.
+
+    Raises:
+        TableError: If the run is not finished.
+        ArgumentError: If it learnt labels.
+        WeightsError: If its weights are damaged.
+    """
+    if not draws_masks(run):
+        raise ArgumentError(
+            f"masks can be asked of a run of --task segmentation, and '{run.path}' learnt labels."
+            " Take another run, or ask for a table (--out predictions.csv)."
+        )
+    record = read_json(run.weights_record)
+    place = find_device(device)
+    made = create_dense(
+        record["backbone"],
+        in_channels=record["channels"],
+        out_channels=len(record["labels"]),
+        weights=str(run.path),
+        after=record["after"],
+    )
+    best = Segmenter(
+        made.network.to(place).eval(),
+        Normalisation(tuple(record["mean"]), tuple(record["std"]), record["statistics_of"]),
+        Placement(place),
+        window=None if record["window"] is None else tuple(record["window"]),
+    )
+    others = [_member(run, one, best) for one in record.get("members", [])]
+    answers = Answers(
+        (best, *others), tuple(record["steps"]), record["scale"], channels=record["channels"]
+    )
+    return Drawn(answers, MaskClasses(tuple(record["labels"]), tuple(record["values"])))
+
+
+def _member(run: RunFolder, written: dict[str, Any], best: Segmenter) -> Segmenter:
+    path = run.path / written["file"]
+    found = open_weights(str(path), backbone=best.network.backbone.name)
+    if found.hash != written["hash"]:
+        raise WeightsError(
+            f"'{path}' must be the weights that the weights.json of its run speaks of, but its"
+            f" SHA-256 is {found.hash}, not {written['hash']}. Copy the run folder again."
+        )
+    return with_weights(best, found.tensors)
+
+
+def predict_masks(
+    run: RunFolder, files: Sequence[Path], folder: Path, *, device: str = "auto"
+) -> Predicted:
+    """Segment files and write a mask for each; what cannot be read is a reject, not an error.
+
+    Computed in float32. A mask of a volume is NIfTI with the shape and the affine of the file,
+    one of a picture PNG with its rows and columns; both hold the numbers that stood in the masks
+    of the training archive.
+
+    Args:
+        run: A finished run of masks.
+        files: Images; a folder stands for a DICOM series.
+        folder: Where to; it exists.
+        device: Where to compute.
+
+    Returns:
+        A row per file that could be read: path, mask, and the pixels of each class.
+
+    Raises:
+        TableError, ArgumentError, WeightsError: As `load_drawn`.
+        ArgumentError: If two files would have masks of one name.
+    """
+    drawn = load_drawn(run, device)
+    names = _names(files)
+    rows: dict[int, dict[str, Any]] = {}
+    rejects: dict[int, tuple[str, str, str]] = {}
+    with segmented([str(file) for file in files], drawn.answers) as found:
+        for one in found:
+            path = str(files[one.place])
+            if not isinstance(one, Segmented):
+                rejects[one.place] = (path, one.reason, one.remedy)
+                continue
+            file = write_mask(folder / names[one.place], one, drawn.classes)
+            counts = np.bincount(one.mask.ravel(), minlength=len(drawn.classes.names))
+            pixels = dict(zip(drawn.classes.names, counts.tolist(), strict=True))
+            rows[one.place] = {"path": path, "mask": file.name, **pixels}
+    counted = dict.fromkeys(drawn.classes.names, pl.Int64)
+    return Predicted(
+        pl.DataFrame(
+            [rows[place] for place in sorted(rows)],
+            schema={"path": pl.String, "mask": pl.String, **counted},
+        ),
+        pl.DataFrame(
+            [rejects[place] for place in sorted(rejects)],
+            schema=dict.fromkeys(("path", "reason", "remedy"), pl.String),
+            orient="row",
+        ),
+    )
+
+
+def _names(files: Sequence[Path]) -> list[str]:
+    """The name of each mask without its ending."""
+    names: dict[str, Path] = {}
+    for file in files:
+        ending = next((e for e in ENDINGS if file.name.lower().endswith(e)), file.suffix)
+        name = file.name.removesuffix(file.name[len(file.name) - len(ending) :] if ending else "")
+        if name in names:
+            raise ArgumentError(
+                f"files must have names of their own, but '{names[name]}' and '{file}' would both"
+                f" have the mask {name!r}. Predict them into two folders."
+            )
+        names[name] = file
+    return list(names)
+
+
+def write_mask(stem: Path, one: Segmented, classes: MaskClasses) -> Path:
+    """Write a mask: PNG of a picture, NIfTI of a volume; gives the path.
+
+    Args:
+        stem: Path without the ending.
+        one: What was segmented.
+        classes: Whose numbers the file is to hold.
+    """
+    values = np.array(classes.values)
+    mask = values[one.mask].astype(_kind(values))
+    return _picture(stem, mask) if mask.ndim == 2 else _volume(stem, mask, one)
+
+
+def _kind(values: np.ndarray) -> type[np.generic]:
+    """The smallest type that holds the numbers of all classes."""
+    if values.min() < 0:
+        return np.int16 if values.min() >= -(2**15) and values.max() < 2**15 else np.int32
+    return np.uint8 if values.max() < 2**8 else np.uint16 if values.max() < 2**16 else np.int32
+
+
+def _picture(stem: Path, mask: np.ndarray) -> Path:
+    from PIL import Image
+
+    if mask.dtype not in (np.uint8, np.uint16):
+        raise ArgumentError(
+            "masks of pictures are PNG and hold numbers from 0 to 65535, got classes from"
+            f" {mask.min()} to {mask.max()}. Index again with other --mask-classes."
+        )
+    path = stem.with_name(stem.name + ".png")
+    with replacing(path) as temporary:
+        Image.fromarray(mask).save(temporary, format="PNG")
+    return path
+
+
+def _volume(stem: Path, mask: np.ndarray, one: Segmented) -> Path:
+    import nibabel
+
+    affine = one.affine
+    if affine is None:  # the file says no place, and perhaps the size of a voxel
+        affine = np.diag([*(one.spacing_mm or (1.0, 1.0, 1.0)), 1.0])
+    image = nibabel.Nifti1Image(mask, affine)
+    image.header.set_xyzt_units("mm")
+    path = stem.with_name(stem.name + ".nii.gz")
+    with replacing(path) as temporary:
+        temporary.write_bytes(_compressed(image.to_bytes()))
+    return path
+
+
+def _compressed(content: bytes) -> bytes:
+    import gzip
+
+    return gzip.compress(content, compresslevel=6, mtime=0)  # the same mask, the same bytes

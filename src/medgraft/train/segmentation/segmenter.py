@@ -1,0 +1,123 @@
+"""A network that answers pixel by pixel, and what it takes to ask it about a stored image."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from medgraft.errors import MissingExtraError, ShapeError
+from medgraft.nets import EncoderDecoder
+from medgraft.train.batches import Placement
+from medgraft.train.processes import Processes
+from medgraft.train.supervised import Normalisation
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+OVERLAP = 0.5  # of neighbouring windows, along each axis
+TOGETHER = 4  # windows in one pass
+
+
+@dataclass
+class Segmenter:
+    """A network, with what it needs to turn images into probabilities of classes.
+
+    Attributes:
+        network: Its answer has a channel per class, the background first.
+        normalise: Applied to images in [0, 1].
+        placement: Where tensors go.
+        autocast: Whether to compute in bfloat16.
+        processes: This process among the others.
+        window: Sides of the window that slides over images larger than it, one per spatial
+            axis; None looks at whole images at once.
+    """
+
+    network: EncoderDecoder
+    normalise: Normalisation
+    placement: Placement
+    autocast: bool = False
+    processes: Processes = field(default_factory=Processes)
+    window: tuple[int, ...] | None = None
+
+    def logits(self, images: Tensor) -> Tensor:
+        """Logits (B, K, *S) of images in [0, 1], in float32."""
+        with torch.autocast(images.device.type, dtype=torch.bfloat16, enabled=self.autocast):
+            z: Tensor = self.network(self.normalise(images))
+        return z.float()
+
+    def probabilities(self, stored: np.ndarray, scale: int) -> Tensor:
+        """Probabilities of the classes of each pixel of one image, on the processor.
+
+        The network is in evaluation mode and sees one image at a time, so that an answer never
+        depends on other images. Under a window the memory of the device does not grow with the
+        image: the answers of windows that overlap by half are averaged on the processor, each
+        weighted by a Gaussian about its centre, where a window sees most around a pixel.
+
+        Args:
+            stored: Shape (C, *S), whole numbers as the store keeps them.
+            scale: Stored value of 1.0.
+
+        Returns:
+            Float32, shape (K, *S).
+
+        Raises:
+            MissingExtraError: If windows are needed and MONAI is not there.
+        """
+        self.network.eval()
+        with torch.inference_mode():
+            if not self._slides(stored.shape[1:]):
+                images = self.placement.images(stored[None], scale)
+                return self.logits(images).softmax(dim=1)[0].cpu()
+            return self._sliding(stored, scale)
+
+    def _slides(self, size: tuple[int, ...]) -> bool:
+        """Whether an image is looked at in windows: if it is larger, or must be padded to one."""
+        if self.window is None:
+            return False
+        larger = any(s > w for s, w in zip(size, self.window, strict=True))
+        return larger or bool(why_not(self.network, size))
+
+    def _sliding(self, stored: np.ndarray, scale: int) -> Tensor:
+        try:
+            from monai.inferers.utils import sliding_window_inference
+        except ImportError as error:
+            raise MissingExtraError(
+                'sliding windows need MONAI: pip install "medgraft[volumes]"'
+            ) from error
+        assert self.window is not None
+        images = Placement(torch.device("cpu")).images(stored[None], scale)
+        answer = sliding_window_inference(
+            images,
+            roi_size=self.window,
+            sw_batch_size=TOGETHER,
+            predictor=lambda part: self.logits(part).softmax(dim=1),
+            overlap=OVERLAP,
+            mode="gaussian",
+            padding_mode="replicate",
+            sw_device=self.placement.device,
+            device=torch.device("cpu"),
+            progress=False,
+        )
+        assert isinstance(answer, Tensor)
+        return answer[0]
+
+
+def why_not(network: EncoderDecoder, sides: tuple[int, ...]) -> str:
+    """Why a network cannot take images of these sides; empty if it can."""
+    try:
+        network.check_sides(sides)
+    except ShapeError as error:
+        return str(error)
+    return ""
+
+
+def mean_probabilities(segmenters: Sequence[Segmenter], stored: np.ndarray, scale: int) -> Tensor:
+    """Probabilities averaged over networks, each counting alike; see `Segmenter.probabilities`."""
+    told = segmenters[0].probabilities(stored, scale)
+    for other in segmenters[1:]:
+        told = told + other.probabilities(stored, scale)
+    return told / len(segmenters)
