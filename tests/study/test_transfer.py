@@ -152,7 +152,7 @@ class Killed(BaseException):
 def test_after_a_kill_the_same_call_goes_on_with_the_run_that_was_half_way(
     spots, tmp_path, monkeypatch
 ):
-    from medgraft.train import train as training
+    from medgraft.train import classification
 
     out, calls = tmp_path / "out", []
 
@@ -160,7 +160,7 @@ def test_after_a_kill_the_same_call_goes_on_with_the_run_that_was_half_way(
         raise Killed
 
     with monkeypatch.context() as patch:
-        patch.setattr(training, "predictions", killed)
+        patch.setattr(classification, "predictions", killed)
         with pytest.raises(Killed):
             run(spots, out)
     assert not (out / "experiment.json").exists()

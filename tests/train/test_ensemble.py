@@ -294,7 +294,7 @@ def test_a_run_killed_after_training_finds_its_members_again(
     recipe = quick(**SETTINGS, keep_best=2, combine=combine)
     whole = train(archive, tmp_path / "whole", recipe, command=[])
     with monkeypatch.context() as patch:
-        patch.setattr("medgraft.train.train.judge", killed)
+        patch.setattr("medgraft.train.classification.judge", killed)
         with pytest.raises(KilledError):
             train(archive, tmp_path / "run", recipe, command=[])
     with monkeypatch.context() as patch:

@@ -15,6 +15,7 @@ from medgraft.cli.__main__ import main
 from medgraft.errors import OutputError, TrainingError
 from medgraft.index import Index
 from medgraft.runs import RunFolder
+from medgraft.train import classification
 from medgraft.train import train as module
 from medgraft.train.train import train
 from tests.train.conftest import QUICK, make_spots, quick
@@ -64,7 +65,8 @@ def test_a_run_killed_after_training_goes_on_without_training_again(
                 lambda path, data: killed() if path.name == "weights.json" else written(path, data),
             )
         else:
-            patch.setattr(module, place, killed)
+            where = module if hasattr(module, place) else classification
+            patch.setattr(where, place, killed)
         with pytest.raises(Killed):
             run(spots, out)
     assert status(out) == "stopped"
@@ -84,7 +86,7 @@ def test_a_run_stopped_while_it_prepares_leaves_an_empty_folder(spots, tmp_path,
 
     out = tmp_path / "run"
     with monkeypatch.context() as patch:
-        patch.setattr(module, "load_data", stopped)
+        patch.setattr(classification, "load_data", stopped)
         with pytest.raises(KeyboardInterrupt):
             run(spots, out)
     assert not list(out.iterdir())

@@ -274,8 +274,8 @@ def boxes(tmp_path_factory):
     recipe = small(
         backbone="resnet18_3d",
         after="layer1",
-        steps=("orient", "intensity:declared=false", "crop_or_pad:side=16"),
-        patch=(8,),
+        steps=("orient", "intensity:declared=false", "crop_or_pad:side=34"),
+        patch=(32,),
         patches_per_image=2,
         batch_size=2,
     )

@@ -297,7 +297,7 @@ def test_a_fitted_run_answers_over_views_and_is_resumed_to_the_same_bits(
         found = predict_files(whole, files, tta=tta).table["p_right"]
         assert (found.to_numpy() == pytest.approx(said["p_right"].to_numpy(), abs=1e-6)) == same
     with monkeypatch.context() as patch:
-        patch.setattr("medgraft.train.train.predictions", _interrupt)
+        patch.setattr("medgraft.train.classification.predictions", _interrupt)
         with pytest.raises(KeyboardInterrupt):
             train(archive, tmp_path / "again", recipe, command=[])
     again = train(archive, tmp_path / "again", recipe, command=[], resume=True)
