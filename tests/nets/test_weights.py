@@ -61,6 +61,13 @@ def test_a_grey_image_sees_what_three_equal_channels_saw(file):
         torch.testing.assert_close(grey.backbone.through(x, "stem"), colour, rtol=1e-4, atol=1e-4)
 
 
+def test_weights_for_grey_images_say_how_to_make_images_grey(tmp_path):
+    path = tmp_path / "grey.safetensors"
+    save_weights(build(in_channels=1).network, path, {})
+    with pytest.raises(WeightsError, match=r"for images of 3 channels.* for 1\. Pass --channels 1"):
+        build(weights=str(path))
+
+
 def test_a_file_that_ends_early_says_where_to_cut(file, tmp_path):
     _, network = file
     names = network.backbone.source_names

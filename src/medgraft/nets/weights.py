@@ -239,6 +239,8 @@ def load_into(network: Staged, weights: WeightFile, *, parts: Collection[str] | 
         for name, tensor in found.items()
         if tensor.shape != ours[name].shape
     ]
+    if len(wrong) == 1 and not missing:
+        _check_channels(found, ours, backbone.in_channels, weights.source)
     if missing or wrong:
         raise WeightsError(_misfit(backbone.names, len(ours), missing, wrong, weights.source))
     backbone.stages.load_state_dict(found)
@@ -270,6 +272,22 @@ def _fit_input(tensor: Tensor, ours: Tensor) -> Tensor:
     ):
         return tensor.sum(dim=1, keepdim=True).expand_as(ours) / ours.shape[1]
     return tensor
+
+
+def _check_channels(
+    found: Mapping[str, Tensor], ours: Mapping[str, Tensor], channels: int, source: str
+) -> None:
+    """Say so, if all that does not fit is a first layer for images of other channels."""
+    for name, tensor in found.items():
+        mine, theirs = list(ours[name].shape), list(tensor.shape)
+        if (
+            mine[:1] + mine[2:] == theirs[:1] + theirs[2:]
+            and mine[1:2] == [channels] != theirs[1:2]
+        ):
+            raise WeightsError(
+                f"weights must be for images of {channels} channels, but those of '{source}' are"
+                f" for {theirs[1]}. Pass --channels {theirs[1]}."
+            )
 
 
 def _goes_on(weights: WeightFile, backbone: Backbone) -> str | None:
