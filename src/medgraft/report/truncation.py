@@ -114,8 +114,8 @@ def quantities(weighed: Truncation) -> list[Quantity]:
         Quantity(
             "Images per second",
             f"of prediction in float32, {count(weighed.batch)} at a time, in turns, on {where}",
-            count(whole.images_per_second),
-            count(smaller.images_per_second),
+            f"{whole.images_per_second:,.1f}",
+            f"{smaller.images_per_second:,.1f}",
             f"{ratios['images_per_second']:.2f} times as many",
         ),
         Quantity("Heat map", "cells, at the last stage with 16 or more", *_heat(weighed)),
