@@ -21,10 +21,10 @@ from medgraft.errors import (
 from medgraft.evaluate import auroc
 from medgraft.index import Index
 from medgraft.runs import RunFolder
+from medgraft.train.beginning import write_history
 from medgraft.train.predict import predict_files
-from medgraft.train.processes import Processes
 from medgraft.train.recipe import load_recipe
-from medgraft.train.train import _Run, train
+from medgraft.train.train import train
 from tests.train.conftest import make_spots, quick
 
 UNKNOWN = ("shape", "bits")  # what only decoding can tell
@@ -344,8 +344,7 @@ def test_independent_labels_with_blanks_are_learnt(spots, tmp_path):
 
 def test_columns_that_a_late_phase_adds_are_in_the_history(tmp_path):
     """Validated often, a first phase has more rows than a table is usually told its columns from."""
-    running = _Run(tmp_path / "index", tmp_path, quick(), [], resume=False, processes=Processes())
-    running.run = RunFolder(tmp_path)
-    running._write_history([{"rate": 0.1}] * 150 + [{"rate": 0.1, "rate_head": 0.2}])
-    history = pl.read_csv(running.run.history, infer_schema_length=None)
+    folder = RunFolder(tmp_path)
+    write_history(folder, [{"rate": 0.1}] * 150 + [{"rate": 0.1, "rate_head": 0.2}])
+    history = pl.read_csv(folder.history, infer_schema_length=None)
     assert history["rate_head"].to_list() == [None] * 150 + [0.2]

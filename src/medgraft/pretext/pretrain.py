@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from contextlib import suppress
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import polars as pl
 import torch
 
 from medgraft.augment import Augmenter, expand
 from medgraft.augment.transforms import augmentations
-from medgraft.errors import ArgumentError, OutputError
-from medgraft.files import sha256, write_json, write_text
+from medgraft.errors import ArgumentError
+from medgraft.files import sha256, write_json
 from medgraft.nets import (
     Created,
     EncoderDecoder,
@@ -38,12 +36,19 @@ from medgraft.runs import RunFolder
 from medgraft.spec import build, parse, write
 from medgraft.train import checkpoint
 from medgraft.train.batches import Batches
-from medgraft.train.beginning import agree, check_same, open_folder
+from medgraft.train.beginning import (
+    agree,
+    check_same,
+    circumstances,
+    marked_if_stopped,
+    open_folder,
+    write_beginning,
+    write_history,
+)
 from medgraft.train.hardware import Compute, find_device
-from medgraft.train.loop import Loop, Row, validation_steps
+from medgraft.train.loop import Loop, validation_steps
 from medgraft.train.processes import Processes
-from medgraft.train.recipe import save_recipe
-from medgraft.train.record import FINISHED, RUNNING, STOPPED, Record
+from medgraft.train.record import FINISHED, RUNNING, Record
 from medgraft.train.schedules import schedules
 from medgraft.train.setup import check_shape, normalisation
 
@@ -133,14 +138,8 @@ class _Run:
         self.record = Record(self.run.record, self.command, self.recipe.seed)
         if self.resume:
             self.record.go_on()
-        try:
+        with marked_if_stopped(self.run, self._save):
             self._phases()
-        except BaseException:
-            # a run that had not begun leaves an empty folder: the same command works again
-            if self.run.recipe.is_file():
-                with suppress(OutputError):  # the disk may be full
-                    self._save(STOPPED)
-            raise
         return self.run if self.processes.first else None
 
     def _phases(self) -> None:
@@ -191,18 +190,8 @@ class _Run:
             self.record.note(said)
         total, trainable = parameters(made.network)
         self.record.data |= {
-            "inputs": {
-                "index": sha256(self.index_path),
-                "weights": made.weights.hash if made.weights else None,
-            },
+            **circumstances(self.index_path, made.weights, compute, self.processes),
             "data": material.summary(),
-            "compute": {
-                "precision": compute.precision,
-                "memory_format": compute.memory_format,
-                "why": compute.why,
-                "device": str(compute.device),
-                "processes": self.processes.world,
-            },
             "network": {
                 "backbone": made.network.backbone.name,
                 "after": self.recipe.after,
@@ -216,9 +205,7 @@ class _Run:
             },
         }
         if self.processes.first:
-            save_recipe(self.recipe, self.run.recipe)  # from here on the run can be resumed
-            material.index.save(self.run.index)
-            write_text(self.run.rejects, material.rejects.write_csv())
+            write_beginning(self.run, self.recipe, material.index, material.rejects)
         self._save(RUNNING)
 
     def _fit(self, learner: Learner, material: Material, compute: Compute) -> None:
@@ -238,7 +225,7 @@ class _Run:
             folder=self.run.checkpoint / "phase-0",
             processes=self.processes,
             autocast=compute.autocast,
-            on_epoch=self._write_history,
+            on_epoch=partial(write_history, self.run),
         )
         if self.resume:
             loop.resume()
@@ -248,9 +235,6 @@ class _Run:
             return
         best = {"epoch": found.best["epoch"], "metric": "loss_val", "value": -found.best["score"]}
         self.record.data["best"] = best
-
-    def _write_history(self, history: Sequence[Row]) -> None:
-        write_text(self.run.history, pl.DataFrame(history).write_csv())
 
     def _write(self, made: Made, learner: Learner, material: Material) -> None:
         held_out = material.held_out

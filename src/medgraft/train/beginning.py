@@ -1,21 +1,26 @@
-"""How a run of any kind begins, or goes on where it was stopped."""
+"""What runs of any kind share: how they begin, go on where they were stopped, and are written down."""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
+import polars as pl
 import torch
 
 from medgraft.errors import OutputError, TableError, TrainingError
-from medgraft.files import new_folder, read_json
+from medgraft.files import new_folder, read_json, sha256, write_text
 from medgraft.index import Index
+from medgraft.nets.weights import WeightFile
 from medgraft.prepare.store import default_cache
 from medgraft.runs import RunFolder
 from medgraft.train.hardware import Compute, choose
 from medgraft.train.processes import Processes
-from medgraft.train.recipe import BaseRecipe, load_recipe
-from medgraft.train.record import FINISHED
+from medgraft.train.recipe import BaseRecipe, load_recipe, save_recipe
+from medgraft.train.record import FINISHED, STOPPED
 
 FREE = ("device", "checkpoint_seconds")  # what a resumed run may change
 
@@ -50,6 +55,46 @@ def _status(run: RunFolder) -> str | None:
         return None
 
 
+@contextmanager
+def marked_if_stopped(run: RunFolder, save: Callable[[str], object]) -> Iterator[None]:
+    """Have the record say so if the run ends early.
+
+    A run that had not begun leaves an empty folder: the same command works again.
+    """
+    try:
+        yield
+    except BaseException:
+        if run.recipe.is_file():
+            with suppress(OutputError):  # the disk may be full
+                save(STOPPED)
+        raise
+
+
+def circumstances(
+    index_path: Path, weights: WeightFile | None, compute: Compute, processes: Processes
+) -> dict[str, Any]:
+    """What a run begins from and how it computes, for its record."""
+    return {
+        "inputs": {"index": sha256(index_path), "weights": weights.hash if weights else None},
+        "compute": {
+            "precision": compute.precision,
+            "memory_format": compute.memory_format,
+            "why": compute.why,
+            "device": str(compute.device),
+            "processes": processes.world,
+        },
+    }
+
+
+def write_beginning(
+    run: RunFolder, recipe: BaseRecipe, index: Index, rejects: pl.DataFrame
+) -> None:
+    """Write what a run is made of; from here on it can be resumed."""
+    save_recipe(recipe, run.recipe)
+    index.save(run.index)
+    write_text(run.rejects, rejects.write_csv())
+
+
 def agree(device: torch.device, recipe: BaseRecipe, processes: Processes) -> Compute:
     """How to compute: the first process chooses, and all compute alike."""
     compute = Compute(device, "float32", "contiguous", "as the first does")
@@ -62,6 +107,13 @@ def agree(device: torch.device, recipe: BaseRecipe, processes: Processes) -> Com
         precision="bfloat16" if short else "float32",
         memory_format="channels_last" if last else "contiguous",
     )
+
+
+def write_history(run: RunFolder, history: Sequence[Mapping[str, Any]]) -> None:
+    """Write history.csv: a row per validation, with every column that any row has."""
+    # of all rows: columns that a later phase adds are not among the first hundred
+    table = pl.DataFrame(history, infer_schema_length=None)
+    write_text(run.history, table.write_csv())
 
 
 def check_same(run: RunFolder, recipe: BaseRecipe, index: Index, index_path: Path) -> None:

@@ -12,7 +12,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from medgraft.errors import WeightsError
+from medgraft.nets.weights import open_weights
 from medgraft.progress import bar
+from medgraft.runs import RunFolder
 from medgraft.train.batches import Images
 from medgraft.train.segmentation.segmenter import Segmenter
 from medgraft.train.supervised import Predictor, portions
@@ -78,3 +81,27 @@ def with_weights(predictor: Kind, weights: Mapping[str, Tensor]) -> Kind:
     network: Any = copy.deepcopy(predictor.network)
     network.load_state_dict(weights)
     return replace(predictor, network=network)
+
+
+def open_members(run: RunFolder, record: Mapping[str, Any], best: Kind) -> list[Kind]:
+    """The other networks of a finished run that answers with several, in their order.
+
+    Args:
+        run: Where their weights lie.
+        record: What weights.json of the run says.
+        best: The best network, with what it needs to answer.
+
+    Raises:
+        WeightsError: If a file is damaged, or not the one that the record speaks of.
+    """
+    found = []
+    for written in record.get("members", []):
+        path = run.path / written["file"]
+        file = open_weights(str(path), backbone=best.network.backbone.name)
+        if file.hash != written["hash"]:
+            raise WeightsError(
+                f"'{path}' must be the weights that the weights.json of its run speaks of, but its"
+                f" SHA-256 is {file.hash}, not {written['hash']}. Copy the run folder again."
+            )
+        found.append(with_weights(best, file.tensors))
+    return found

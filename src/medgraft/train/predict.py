@@ -11,14 +11,13 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from medgraft.errors import ArgumentError, TableError, WeightsError
+from medgraft.errors import ArgumentError, TableError
 from medgraft.files import read_json
 from medgraft.nets import create
-from medgraft.nets.weights import open_weights
 from medgraft.pool import Reply, spread
 from medgraft.runs import RunFolder
 from medgraft.train.batches import Placement
-from medgraft.train.ensemble import Ensemble, with_weights
+from medgraft.train.ensemble import Ensemble, open_members
 from medgraft.train.hardware import find_device
 from medgraft.train.supervised import Normalisation, Predictor
 from medgraft.train.tta import find_views
@@ -53,6 +52,26 @@ class Arrays:
         return np.asarray(self.array[rows])
 
 
+def read_answering(run: RunFolder) -> dict[str, Any]:
+    """What weights.json of a finished run says, of one that answers: with labels or with masks.
+
+    Raises:
+        TableError: If the run is not finished, or is a pretraining.
+    """
+    if not run.weights_record.is_file():
+        raise TableError(
+            f"'{run.path}' must be a finished run, and is not."
+            f" Finish it with `medgraft train INDEX --out {run.path} --resume`."
+        )
+    record: dict[str, Any] = read_json(run.weights_record)
+    if "labels" not in record:
+        raise TableError(
+            f"'{run.path}' must be a run that learnt labels, and is a pretraining, which answers"
+            f" nothing. Begin with it: `medgraft train INDEX --weights {run.path} --out RUN`."
+        )
+    return record
+
+
 def load_predictor(run: RunFolder, device: str = "auto") -> tuple[Predictor, dict[str, Any]]:
     """The network of a finished run (of an ensemble the best) and what weights.json says of it.
 
@@ -60,17 +79,7 @@ def load_predictor(run: RunFolder, device: str = "auto") -> tuple[Predictor, dic
         TableError: If the run is not finished.
         WeightsError: If its weights are damaged.
     """
-    if not run.weights_record.is_file():
-        raise TableError(
-            f"'{run.path}' must be a finished run, and is not."
-            f" Finish it with `medgraft train INDEX --out {run.path} --resume`."
-        )
-    record = read_json(run.weights_record)
-    if "labels" not in record:
-        raise TableError(
-            f"'{run.path}' must be a run that learnt labels, and is a pretraining, which answers"
-            f" nothing. Begin with it: `medgraft train INDEX --weights {run.path} --out RUN`."
-        )
+    record = read_answering(run)
     if record["kind"] == MASKS:
         raise ArgumentError(
             f"labels can be asked of a run that learnt labels, and '{run.path}' learnt masks of"
@@ -109,19 +118,7 @@ def load_ensemble(
     """
     best, record = load_predictor(run, device)
     views = find_views(tta or record.get("tta"), dims=best.network.backbone.dims)
-    members = [_member(run, one, best) for one in record.get("members", [])]
-    return Ensemble((best, *members), views), record
-
-
-def _member(run: RunFolder, written: dict[str, Any], best: Predictor) -> Predictor:
-    path = run.path / written["file"]
-    found = open_weights(str(path), backbone=best.network.backbone.name)
-    if found.hash != written["hash"]:
-        raise WeightsError(
-            f"'{path}' must be the weights that the weights.json of its run speaks of, but its"
-            f" SHA-256 is {found.hash}, not {written['hash']}. Copy the run folder again."
-        )
-    return with_weights(best, found.tensors)
+    return Ensemble((best, *open_members(run, record, best)), views), record
 
 
 def predict_files(

@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-import polars as pl
 import torch
 
-from medgraft.errors import OutputError
-from medgraft.files import sha256, write_json, write_text
+from medgraft.files import sha256, write_json
 from medgraft.nets import Created
 from medgraft.nets.network import Staged
 from medgraft.nets.weights import parameters, save_weights
@@ -21,14 +18,22 @@ from medgraft.runs import RunFolder
 from medgraft.seeds import derive
 from medgraft.train import checkpoint
 from medgraft.train.averaging import estimate_norms, mean_weights
-from medgraft.train.beginning import agree, check_same, open_folder
+from medgraft.train.beginning import (
+    agree,
+    check_same,
+    circumstances,
+    marked_if_stopped,
+    open_folder,
+    write_beginning,
+    write_history,
+)
 from medgraft.train.ensemble import with_weights
 from medgraft.train.hardware import Compute, find_device
 from medgraft.train.loop import Loop, Progress
 from medgraft.train.prefix import sentence
 from medgraft.train.processes import Processes
-from medgraft.train.recipe import Recipe, save_recipe
-from medgraft.train.record import FINISHED, RUNNING, STOPPED, Record, now
+from medgraft.train.recipe import Recipe
+from medgraft.train.record import FINISHED, RUNNING, Record, now
 from medgraft.train.setup import check_choices, last_stage, plan, resolve
 from medgraft.train.strategies import Phase, Solver
 from medgraft.train.task import Batching, Predictor, Task, find_task
@@ -81,14 +86,8 @@ class _Run:
         self.record = Record(self.run.record, self.command, self.recipe.seed)
         if self.resume:
             self.record.go_on()
-        try:
+        with marked_if_stopped(self.run, self._save):
             self._phases()
-        except BaseException:
-            # a run that had not begun leaves an empty folder: the same command works again
-            if self.run.recipe.is_file():
-                with suppress(OutputError):  # the disk may be full
-                    self._save(STOPPED)
-            raise
         return self.run if self.processes.first else None
 
     def _phases(self) -> None:
@@ -141,18 +140,8 @@ class _Run:
         total, _ = parameters(made.network)
         loaded = made.fit.told if made.fit else "random"
         self.record.data |= {
-            "inputs": {
-                "index": sha256(self.index_path),
-                "weights": made.weights.hash if made.weights else None,
-            },
+            **circumstances(self.index_path, made.weights, compute, self.processes),
             "data": data.summary(),
-            "compute": {
-                "precision": compute.precision,
-                "memory_format": compute.memory_format,
-                "why": compute.why,
-                "device": str(compute.device),
-                "processes": self.processes.world,
-            },
             "network": {
                 "backbone": self.recipe.backbone,
                 "after": last_stage(self.recipe),
@@ -166,9 +155,7 @@ class _Run:
             },
         }
         if self.processes.first:
-            save_recipe(self.recipe, self.run.recipe)  # from here on the run can be resumed
-            data.index.save(self.run.index)
-            write_text(self.run.rejects, data.rejects.write_csv())
+            write_beginning(self.run, self.recipe, data.index, data.rejects)
         self._save(RUNNING)
 
     # --- training ----------------------------------------------------------------------
@@ -193,7 +180,7 @@ class _Run:
                 processes=self.processes,
                 autocast=compute.autocast,
                 keep_best=self.recipe.keep_best,
-                on_epoch=self._write_history,
+                on_epoch=partial(write_history, self.run),
             )
             loop.follow(before)
             if self.resume:
@@ -227,7 +214,7 @@ class _Run:
             self.record.data["network"]["fitted"] = solved.fitted
             for note in solved.notes:
                 self.record.note(note)
-            self._write_history(solved.tried)
+            write_history(self.run, solved.tried)
         self.processes.copy_from_first(predictor.network)
 
     def _combine(
@@ -254,11 +241,6 @@ class _Run:
                 f"keep_best is {self.recipe.keep_best}, but there were {len(members)} validations."
             )
         return found
-
-    def _write_history(self, history: Sequence[Mapping[str, Any]]) -> None:
-        # of all rows: columns that a later phase adds are not among the first hundred
-        table = pl.DataFrame(history, infer_schema_length=None)
-        write_text(self.run.history, table.write_csv())
 
     # --- after training ----------------------------------------------------------------
 

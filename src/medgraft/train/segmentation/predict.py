@@ -10,16 +10,15 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from medgraft.errors import ArgumentError, TableError, WeightsError
-from medgraft.files import read_json, replacing
+from medgraft.errors import ArgumentError
+from medgraft.files import replacing
 from medgraft.index.masks import MaskClasses
 from medgraft.nets import create_dense
-from medgraft.nets.weights import open_weights
 from medgraft.runs import RunFolder
 from medgraft.train.batches import Placement
-from medgraft.train.ensemble import with_weights
+from medgraft.train.ensemble import open_members
 from medgraft.train.hardware import find_device
-from medgraft.train.predict import MASKS, Predicted
+from medgraft.train.predict import MASKS, Predicted, read_answering
 from medgraft.train.segmentation.segmenter import Segmenter
 from medgraft.train.segmentation.whole import Answers, Segmented, segmented
 from medgraft.train.supervised import Normalisation
@@ -44,14 +43,9 @@ def draws_masks(run: RunFolder) -> bool:
     """Whether a finished run answers with masks.
 
     Raises:
-        TableError: If the run is not finished.
+        TableError: If the run is not finished, or is a pretraining.
     """
-    if not run.weights_record.is_file():
-        raise TableError(
-            f"'{run.path}' must be a finished run, and is not."
-            f" Finish it with `medgraft train INDEX --out {run.path} --resume`."
-        )
-    return bool(read_json(run.weights_record)["kind"] == MASKS)
+    return bool(read_answering(run)["kind"] == MASKS)
 
 
 def load_drawn(run: RunFolder, device: str = "auto") -> Drawn:
@@ -62,12 +56,12 @@ def load_drawn(run: RunFolder, device: str = "auto") -> Drawn:
         ArgumentError: If it learnt labels.
         WeightsError: If its weights are damaged.
     """
-    if not draws_masks(run):
+    record = read_answering(run)
+    if record["kind"] != MASKS:
         raise ArgumentError(
             f"masks can be asked of a run of --task segmentation, and '{run.path}' learnt labels."
             " Take another run, or ask for a table (--out predictions.csv)."
         )
-    record = read_json(run.weights_record)
     place = find_device(device)
     made = create_dense(
         record["backbone"],
@@ -82,22 +76,13 @@ def load_drawn(run: RunFolder, device: str = "auto") -> Drawn:
         Placement(place),
         window=None if record["window"] is None else tuple(record["window"]),
     )
-    others = [_member(run, one, best) for one in record.get("members", [])]
     answers = Answers(
-        (best, *others), tuple(record["steps"]), record["scale"], channels=record["channels"]
+        (best, *open_members(run, record, best)),
+        tuple(record["steps"]),
+        record["scale"],
+        channels=record["channels"],
     )
     return Drawn(answers, MaskClasses(tuple(record["labels"]), tuple(record["values"])))
-
-
-def _member(run: RunFolder, written: dict[str, Any], best: Segmenter) -> Segmenter:
-    path = run.path / written["file"]
-    found = open_weights(str(path), backbone=best.network.backbone.name)
-    if found.hash != written["hash"]:
-        raise WeightsError(
-            f"'{path}' must be the weights that the weights.json of its run speaks of, but its"
-            f" SHA-256 is {found.hash}, not {written['hash']}. Copy the run folder again."
-        )
-    return with_weights(best, found.tensors)
 
 
 def predict_masks(
