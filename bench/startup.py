@@ -13,7 +13,7 @@ GOAL = 0.3
 
 def measure() -> Table:
     """Time a fresh process per call."""
-    calls = {"medgraft": [], **{f"medgraft {name}": [name] for name in commands()}}
+    calls = {"medgraft": [], **{f"medgraft {name}": name.split() for name in commands()}}
     rivals = {
         title: lambda words=tuple(words): subprocess.run(
             [sys.executable, "-m", "medgraft.cli", *words, "--help"],

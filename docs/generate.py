@@ -90,7 +90,7 @@ def command_page() -> str:
 def _help(command: str) -> str:
     printed = io.StringIO()
     with mock.patch.dict(os.environ, TERMINAL), redirect_stdout(printed):
-        main([command, "--help"])
+        main([*command.split(), "--help"])
     return "\n".join(line.rstrip() for line in printed.getvalue().strip().splitlines())
 
 

@@ -1,7 +1,6 @@
 """The pages say what the code does: generated parts are fresh, commands exist and run."""
 
 import glob
-import importlib
 import re
 import shlex
 
@@ -42,9 +41,8 @@ def named(paths):
 
 def parse(words):
     """What a command line is parsed to; SystemExit if it is wrong. No recipe file is read."""
-    name, *rest = words
-    module = importlib.import_module(f"medgraft.cli.{name.replace('-', '_')}")
-    return cli._parse(getattr(module, cli._class_name(name)), name, rest, None)
+    name, rest = cli.split(words)
+    return cli._parse(getattr(cli.load(name), cli.class_name(name)), name, rest, None)
 
 
 def after_program(words):
@@ -98,17 +96,17 @@ class TestEveryPage:
         assert not missing
 
     def test_its_commands_and_flags_exist(self, page):
+        known = {*cli.groups(), *(name.split()[0] for name in cli.commands())}
         for words in lines(page, {*RUN, "bash", ""}):
             arguments = after_program(words)
-            if arguments and arguments[0] in cli.commands():
+            if arguments and arguments[0] in known:
                 parse(arguments)
 
 
 @pytest.mark.parametrize("name", cli.commands())
 class TestEveryHelp:
     def test_its_examples_are_commands_that_exist(self, name):
-        module = importlib.import_module(f"medgraft.cli.{name.replace('-', '_')}")
-        help_ = getattr(module, cli._class_name(name)).__doc__
+        help_ = getattr(cli.load(name), cli.class_name(name)).__doc__
         examples = re.split(r"^ *Examples?:\n", help_, flags=re.MULTILINE)
         assert len(examples) == 2, "a help must end in one list of examples"
         joined = examples[1].strip()
@@ -117,7 +115,7 @@ class TestEveryHelp:
         for call in calls:
             arguments = after_program(shlex.split(call))
             assert arguments, f"{call!r} does not call medgraft"
-            assert arguments[0] == name
+            assert cli.split(arguments)[0] == name
             parse(arguments)
 
 

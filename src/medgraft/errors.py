@@ -13,6 +13,7 @@
     ├── OutputError (OSError)               an output exists already, or cannot be written
     ├── WeightsError (ValueError)           weights that do not fit the network
     ├── UnsafeFileError (ValueError)        a file that would execute code
+    ├── EvidenceError (ValueError)          what a model said is not what an acquisition needs
     ├── UndefinedMetricError (ValueError)   a number that the rows at hand do not define
     ├── WorkerError (RuntimeError)          a worker process cannot start
     ├── TrainingError (RuntimeError)        training cannot start or go on
@@ -98,6 +99,10 @@ class WeightsError(MedgraftError, ValueError):
 
 class UnsafeFileError(MedgraftError, ValueError):
     """A file would execute code if it were loaded; medgraft does not load it."""
+
+
+class EvidenceError(MedgraftError, ValueError):
+    """What a model said of a pool is wrong, or not enough for an acquisition."""
 
 
 class UndefinedMetricError(MedgraftError, ValueError):

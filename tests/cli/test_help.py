@@ -2,14 +2,14 @@
 
 import pytest
 
-from medgraft.cli.__main__ import commands, main
+from medgraft.cli.__main__ import commands, groups, main, summary
 from medgraft.cli.list import FAMILIES
 
 
 @pytest.mark.parametrize("command", commands())
 def test_help_fits_80_columns_and_hides_empty_defaults(command, capsys, monkeypatch):
     monkeypatch.setenv("COLUMNS", "80")
-    assert main([command, "--help"]) == 0
+    assert main([*command.split(), "--help"]) == 0
     said = capsys.readouterr().out
     examples = [line for line in said.splitlines() if line.startswith("    medgraft")]
     wide = [line for line in said.splitlines() if len(line) > 80 and line not in examples]
@@ -59,3 +59,21 @@ def test_a_range_error_of_a_flag_is_one_line(tmp_path, capsys):
     said = capsys.readouterr().err
     assert said.startswith("error: ")
     assert (said.count("\n"), "got 3" in said, "http" in said) == (1, True, False)
+
+
+@pytest.mark.parametrize("group", groups())
+def test_a_group_says_which_commands_it_has(group, capsys):
+    assert main([group]) == 2
+    assert main([group, "--help"]) == 0
+    said = capsys.readouterr().out
+    for command in commands():
+        if command.startswith(f"{group} "):
+            assert f"  {command.removeprefix(group).strip()} " in said
+            assert summary(command) in said
+
+
+@pytest.mark.parametrize("group", groups())
+def test_an_unknown_command_of_a_group_offers_the_nearest(group, capsys):
+    known = next(command for command in commands() if command.startswith(f"{group} "))
+    assert main([*f"{known}x".split(), "--help"]) == 2
+    assert f"Did you mean {known!r}?" in capsys.readouterr().err

@@ -13,6 +13,7 @@ import textwrap
 import traceback
 from contextlib import redirect_stdout
 from pathlib import Path
+from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 from medgraft.errors import CheckRefusedError, MedgraftError
@@ -21,6 +22,7 @@ from medgraft.registry import unknown_name
 if TYPE_CHECKING:
     from tyro.constructors import ConstructorRegistry
 
+FOLDER = Path(__file__).parent
 WIDTH = 80
 NOTHING = ("none", "None", "null")
 DONE, BUG, WRONG_CALL, REFUSED, INTERRUPTED = 0, 1, 2, 3, 130
@@ -65,13 +67,13 @@ def _run(arguments: list[str]) -> int:
 
         print(__version__)
         return DONE
-    name, *rest = arguments
-    if name not in commands():
-        raise unknown_name("command", name, commands())
-    module = importlib.import_module(f"medgraft.cli.{name.replace('-', '_')}")
-    kind = getattr(module, _class_name(name))
+    name, rest = split(arguments)
+    if name in groups():
+        print(_overview(name))
+        return DONE if rest else WRONG_CALL
+    module = load(name)
     try:
-        command = _parse(kind, name, rest, module)
+        command = _parse(getattr(module, class_name(name)), name, rest, module)
     except SystemExit as stop:
         return int(stop.code or 0)
     command.run()
@@ -142,40 +144,105 @@ def _constructors() -> ConstructorRegistry:
     return registry
 
 
+def split(arguments: list[str]) -> tuple[str, list[str]]:
+    """The name of the command and its arguments; the name of a group if only help is asked for.
+
+    Raises:
+        UnknownNameError: If there is no such command.
+
+    Examples:
+        >>> split(["active", "score", "table.csv"])
+        ('active score', ['table.csv'])
+    """
+    name, *rest = arguments
+    if name in groups():
+        if not rest or rest[0] in ("-h", "--help"):
+            return name, rest
+        name, *rest = f"{name} {rest[0]}", *rest[1:]
+    if name not in commands():
+        raise unknown_name("command", name, [*commands(), *groups()])
+    return name, rest
+
+
+def load(command: str) -> ModuleType:
+    """The module of a command."""
+    return importlib.import_module(f"medgraft.cli.{'.'.join(_path(command))}")
+
+
 def commands() -> list[str]:
-    """Names of all commands, from the files beside this one."""
-    folder = Path(__file__).parent
-    names = (module.name for module in pkgutil.iter_modules([str(folder)]))
-    return sorted(name.replace("_", "-") for name in names if not name.startswith("_"))
+    """Names of all commands, from the files beside this one and in its folders (groups)."""
+    return sorted(
+        [*_names(FOLDER), *(f"{group} {n}" for group in groups() for n in _inside(group))]
+    )
 
 
-def _class_name(command: str) -> str:
-    return "".join(part.capitalize() for part in command.split("-"))
+def groups() -> list[str]:
+    """Names of the groups of commands: the folders beside this file."""
+    return sorted(_names(FOLDER, folders=True))
+
+
+def _inside(group: str) -> list[str]:
+    return _names(FOLDER.joinpath(*_path(group)))
+
+
+def _names(folder: Path, *, folders: bool = False) -> list[str]:
+    found = (part for part in pkgutil.iter_modules([str(folder)]) if part.ispkg is folders)
+    return [part.name.replace("_", "-") for part in found if not part.name.startswith("_")]
+
+
+def _path(command: str) -> list[str]:
+    return command.replace("-", "_").split()
+
+
+def class_name(command: str) -> str:
+    """Name of the class of a command.
+
+    Examples:
+        >>> class_name("lr-find"), class_name("active score")
+        ('LrFind', 'Score')
+    """
+    return "".join(part.capitalize() for part in command.split()[-1].split("-"))
 
 
 def summary(command: str) -> str:
-    """First line of a command's docstring, read without importing it."""
-    file = Path(__file__).parent / f"{command.replace('-', '_')}.py"
-    for node in ast.parse(file.read_text(encoding="utf-8")).body:
-        if isinstance(node, ast.ClassDef) and node.name == _class_name(command):
-            return (ast.get_docstring(node) or "").partition("\n")[0]
+    """First line of the docstring of a command or group, read without importing it."""
+    place = FOLDER.joinpath(*_path(command))
+    if place.is_dir():
+        return _first_line(ast.parse((place / "__init__.py").read_text(encoding="utf-8")))
+    for node in ast.parse(place.with_suffix(".py").read_text(encoding="utf-8")).body:
+        if isinstance(node, ast.ClassDef) and node.name == class_name(command):
+            return _first_line(node)
     return ""
 
 
-def _overview() -> str:
-    width = max(map(len, commands()), default=0)
-    lines = [f"  {name:<{width}}  {summary(name)}" for name in commands()]
-    return "\n".join(
-        [
-            "usage: medgraft COMMAND [OPTIONS]",
-            "",
+def _first_line(node: ast.Module | ast.ClassDef) -> str:
+    return (ast.get_docstring(node) or "").partition("\n")[0]
+
+
+def _overview(group: str = "") -> str:
+    """What there is: all commands, or those of one group."""
+    names = _inside(group) if group else [*_names(FOLDER), *groups()]
+    width = max(map(len, names), default=0)
+    lines = [f"  {name:<{width}}  {summary(f'{group} {name}'.strip())}" for name in sorted(names)]
+    program = f"medgraft {group}".strip()
+    about = (
+        [summary(group)]
+        if group
+        else [
             "Turns an archive of medical images with few labels into a diagnosis model that its",
             "makers can defend.",
+        ]
+    )
+    return "\n".join(
+        [
+            f"usage: {program} COMMAND [OPTIONS]",
+            "",
+            *about,
             "",
             "commands:",
             *lines,
             "",
-            "medgraft COMMAND --help says more, with an example.",
+            f"{program} COMMAND --help says more, with an example.",
         ]
     )
 

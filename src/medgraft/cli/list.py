@@ -23,6 +23,7 @@ FAMILIES = {  # family: (module, name of its registry)
     "strategies": ("medgraft.train.strategies", "strategies"),
     "pretexts": ("medgraft.pretext.tasks", "pretexts"),
     "tta": ("medgraft.train.tta", "views"),
+    "acquisitions": ("medgraft.active.acquisition", "acquisitions"),
     "explainers": ("medgraft.explain.explainers", "explainers"),
     "formats": ("medgraft.export.formats", "formats"),
     "suggestions": ("medgraft.train.suggestions", "suggestions"),

@@ -1,0 +1,1 @@
+"""Which unlabelled image should a person look at next?"""

@@ -1,0 +1,81 @@
+"""Acquisitions: which unlabelled candidates should a person label next?
+
+To add one, add a module to this folder with a frozen model of one of the two kinds below. A
+`Score` judges candidates one at a time; a higher score means label it sooner. A `Selection`
+chooses a set. Both are asked with `select`. The contract is checked by
+``tests/active/test_acquisitions.py``.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from typing import ClassVar, TypeVar
+
+import numpy as np
+from pydantic import Field
+
+from medgraft.active.evidence import Doubles, Evidence, Integers
+from medgraft.active.selecting import best, check_budget, drawn
+from medgraft.registry import Registry
+from medgraft.spec import Options
+
+
+class Acquisition(Options, ABC):
+    """What both kinds have: a source, what they read, and a choice to make.
+
+    Attributes:
+        source: Where it is defined.
+        reads_features: It reads `features` of the evidence (and `labelled`, if there are any).
+        least_views: Views that at least one candidate must have.
+    """
+
+    source: ClassVar[str]
+    reads_features: ClassVar[bool] = False
+    least_views: ClassVar[int] = 1
+
+    @abstractmethod
+    def select(self, evidence: Evidence, budget: int, rng: np.random.Generator) -> Integers:
+        """Which candidates to label next, shape (budget,), best first, none twice.
+
+        Raises:
+            ArgumentError: If the budget is not in [1, N].
+            EvidenceError: If the evidence lacks what this acquisition reads.
+        """
+
+
+class Score(Acquisition):
+    """An acquisition that judges candidates one at a time."""
+
+    omega: int = Field(default=1, ge=1)
+    """Draw from a short list of omega times the budget, by score; 1 takes the highest scores."""
+
+    @abstractmethod
+    def scores(self, evidence: Evidence) -> Doubles:
+        """A score per candidate, float64, shape (N,), all finite; higher: label sooner."""
+
+    def select(self, evidence: Evidence, budget: int, rng: np.random.Generator) -> Integers:
+        """The candidates of the highest scores, or drawn from a short list of them."""
+        check_budget(budget, evidence.candidates)
+        scores = self.scores(evidence)
+        if self.omega == 1:
+            return best(scores, budget, rng)
+        return drawn(scores, budget, rng, omega=self.omega)
+
+
+class Selection(Acquisition):
+    """An acquisition that chooses a set, because what one candidate adds depends on the others."""
+
+
+Kind = TypeVar("Kind", bound=type[Acquisition])
+acquisitions: Registry[type[Acquisition]] = Registry("acquisition", __name__)
+
+
+def acquisition(name: str) -> Callable[[Kind], Kind]:
+    """Register an acquisition under `name`."""
+
+    def register(kind: Kind) -> Kind:
+        acquisitions.add(name, kind)
+        return kind
+
+    return register
