@@ -12,7 +12,7 @@ LAYERS = [  # lower rows know nothing of the rows above them; names in one row i
     {"worker"},
     {"spec", "seeds", "files", "runs", "optional", "pool"},
     {"read", "nets", "evaluate", "phantoms"},
-    {"index"},
+    {"index", "ledger"},
     {"prepare", "augment"},
     {"train"},
     {"pretext", "generate", "active", "explain", "export", "advise"},
@@ -20,7 +20,17 @@ LAYERS = [  # lower rows know nothing of the rows above them; names in one row i
     {"cli", "web"},
 ]
 HEIGHT = {name: height for height, row in enumerate(LAYERS) for name in row}
-FREE_OF_TORCH = {"read", "index", "prepare", "evaluate", "report", "phantoms", "pool", "worker"}
+FREE_OF_TORCH = {
+    "read",
+    "index",
+    "ledger",
+    "prepare",
+    "evaluate",
+    "report",
+    "phantoms",
+    "pool",
+    "worker",
+}
 
 
 def imported(path):

@@ -15,6 +15,8 @@
     ├── UnsafeFileError (ValueError)        a file that would execute code
     ├── EvidenceError (ValueError)          what a model said is not what an acquisition needs
     ├── UndefinedMetricError (ValueError)   a number that the rows at hand do not define
+    ├── LedgerError (RuntimeError)          the ledger of labels refuses an act
+    │   └── LeaseError                      an image that is not this reader's to answer
     ├── WorkerError (RuntimeError)          a worker process cannot start
     ├── TrainingError (RuntimeError)        training cannot start or go on
     │   └── DivergedError                   a loss is not finite
@@ -107,6 +109,14 @@ class EvidenceError(MedgraftError, ValueError):
 
 class UndefinedMetricError(MedgraftError, ValueError):
     """The rows at hand do not define the number that was asked for."""
+
+
+class LedgerError(MedgraftError, RuntimeError):
+    """The ledger of labels refuses an act; nothing of it was saved."""
+
+
+class LeaseError(LedgerError):
+    """An image is not in the hands of the reader who answers it; nothing was saved."""
 
 
 class WorkerError(MedgraftError, RuntimeError):

@@ -1,0 +1,105 @@
+"""Give images to readers, so that no two have the same one in hand."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+
+from sqlalchemy import Connection, and_, delete, exists, insert, select, update
+
+from medgraft.errors import ArgumentError
+from medgraft.ledger import clock
+from medgraft.ledger.records import Leased
+from medgraft.ledger.schema import items, leases, waiting
+
+MOST = 100  # images that one reader may hold
+
+
+def lease(connection: Connection, reader: str, count: int, seconds: float) -> list[Leased]:
+    """The next images of a reader, in the order of the queue; theirs until the lease expires.
+
+    Those that the reader holds already come again, with a new lease.
+    """
+    if not 1 <= count <= MOST:
+        raise ArgumentError(f"a reader may hold 1 to {MOST} images, got {count}.")
+    if not seconds > 0:
+        raise ArgumentError(f"a lease must last longer than 0 seconds, got {seconds!r}.")
+    now = clock.written(clock.now())
+    of_others = exists().where(
+        leases.c.position == waiting.c.position,
+        leases.c.reader != reader,
+        leases.c.expires > now,
+    )
+    rows = connection.execute(
+        select(items)
+        .join(waiting, waiting.c.position == items.c.position)
+        .where(waiting.c.reader == reader, ~of_others)
+        .order_by(waiting.c.position)
+        .limit(count)
+    ).all()
+    expires = clock.later(seconds)
+    _hold(connection, reader, [row.position for row in rows], clock.written(expires))
+    return [
+        Leased(
+            row.image_id,
+            row.batch,
+            row.rank,
+            json.loads(row.why),
+            None if row.probabilities is None else json.loads(row.probabilities),
+            row.model,
+            expires,
+        )
+        for row in rows
+    ]
+
+
+def _hold(connection: Connection, reader: str, positions: list[int], expires: str) -> None:
+    if not positions:
+        return
+    connection.execute(delete(leases).where(leases.c.position.in_(positions)))
+    connection.execute(
+        insert(leases),
+        [{"position": p, "reader": reader, "expires": expires} for p in positions],
+    )
+
+
+def renew(connection: Connection, reader: str, seconds: float) -> list[str]:
+    """Hold what a reader has in hand for longer; what others were given meanwhile is gone.
+
+    Returns:
+        The images that are still theirs.
+    """
+    if not seconds > 0:
+        raise ArgumentError(f"a lease must last longer than 0 seconds, got {seconds!r}.")
+    mine = leases.c.reader == reader
+    connection.execute(
+        update(leases).where(mine).values(expires=clock.written(clock.later(seconds)))
+    )
+    held = select(items.c.image_id).join(leases, leases.c.position == items.c.position).where(mine)
+    return list(connection.execute(held.order_by(items.c.position)).scalars())
+
+
+def release(connection: Connection, reader: str, image_ids: Sequence[str] | None) -> None:
+    """Give images back; all that the reader holds where None."""
+    mine = leases.c.reader == reader
+    if image_ids is not None:
+        those = select(items.c.position).where(items.c.image_id.in_(image_ids))
+        mine = and_(mine, leases.c.position.in_(those))
+    connection.execute(delete(leases).where(mine))
+
+
+def take_back(connection: Connection, reader: str, position: int, seconds: float) -> bool:
+    """Hold one image again, unless somebody else has it in hand; whether it is held."""
+    now = clock.written(clock.now())
+    wanted = connection.execute(
+        select(waiting.c.position).where(waiting.c.reader == reader, waiting.c.position == position)
+    ).one_or_none()
+    other = connection.execute(
+        select(leases.c.reader).where(
+            leases.c.position == position, leases.c.reader != reader, leases.c.expires > now
+        )
+    ).one_or_none()
+    if wanted is None or other is not None:
+        return False
+    _hold(connection, reader, [position], clock.written(clock.later(seconds)))
+    return True

@@ -1,0 +1,454 @@
+"""The ledger itself: everything that can be asked of it and told to it."""
+
+from __future__ import annotations
+
+import json
+import secrets
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+from sqlalchemy import Connection, func, insert, literal, select
+
+from medgraft.errors import ArgumentError, LedgerError, TableError
+from medgraft.ledger import acts, clock, leasing
+from medgraft.ledger.acts import Given
+from medgraft.ledger.campaign import Campaign
+from medgraft.ledger.database import Database
+from medgraft.ledger.records import Act, Dispute, Event, Leased, Progress, Queued, Reading
+from medgraft.ledger.schema import batches, events, items, readers, readings, standings, waiting
+from medgraft.ledger.standing import SETTLED, names, reading, readings_of
+
+if TYPE_CHECKING:
+    import polars as pl
+
+Role = Literal["reader", "adjudicator"]
+LEASE_SECONDS = 300.0
+AT_ONCE = 5000  # events read in one go
+
+
+@dataclass(frozen=True)
+class Ledger:
+    """Labels of one campaign, as events that are never changed. Use `open_ledger`.
+
+    Safe to use from several threads and processes at once. What an act returns is on the disk.
+
+    Attributes:
+        database: Where it is kept.
+        campaign: What is asked.
+        identity: Of this ledger; no other has the same.
+    """
+
+    database: Database
+    campaign: Campaign
+    identity: str
+
+    # --- who may take part ---------------------------------------------------------------
+
+    def admit(self, name: str, role: Role = "reader") -> None:
+        """Let somebody take part; to admit them again does nothing.
+
+        Args:
+            name: Of the person: 1 to 64 printable characters, the first a letter or a digit.
+            role: "reader" is given images; "adjudicator" settles what readers do not. One person
+                may be admitted as both.
+        """
+        if not 0 < len(name) <= 64 or not name.isprintable() or not name[0].isalnum():
+            raise ArgumentError(
+                "the name of a reader must be 1 to 64 printable characters and begin with a letter"
+                f" or a digit, got {name!r:.80}."
+            )
+        if name != name.strip():
+            raise ArgumentError(f"the name of a reader must not end in spaces, got {name!r}.")
+        if role not in ("reader", "adjudicator"):
+            raise ArgumentError(f"role must be reader or adjudicator, got {role!r}.")
+        with self.database.writing() as connection:
+            if name in names(connection, role):
+                return
+            connection.execute(
+                insert(readers).values(name=name, role=role, at=clock.written(clock.now()))
+            )
+            if role == "reader":
+                open_ = (
+                    select(literal(name), items.c.position)
+                    .join(standings, standings.c.image_id == items.c.image_id)
+                    .where(standings.c.status.in_(("open", "skipped")))
+                )
+                reopened = standings.c.status == "skipped"
+                connection.execute(insert(waiting).from_select(["reader", "position"], open_))
+                connection.execute(standings.update().where(reopened).values(status="open"))
+
+    def readers(self, role: Role = "reader") -> tuple[str, ...]:
+        """All who were admitted in that role, sorted."""
+        with self.database.reading() as connection:
+            return tuple(sorted(names(connection, role)))
+
+    # --- the queue -----------------------------------------------------------------------
+
+    def queue(self, batch: int, images: Sequence[Queued]) -> None:
+        """Add a batch of images that somebody should look at.
+
+        To queue the same batch again does nothing, so that whoever was interrupted may repeat it.
+
+        Args:
+            batch: Its number; batches are handed out by rising number.
+            images: In any order; their ranks say which comes first.
+
+        Raises:
+            LedgerError: If the batch exists with other images, or an image is queued already.
+        """
+        images = sorted(images, key=lambda one: one.rank)
+        wanted = [one.image_id for one in images]
+        if not images:
+            raise ArgumentError(f"batch {batch} must hold at least one image, got none.")
+        if len(set(wanted)) < len(wanted):
+            raise ArgumentError(f"an image must stand once in a batch; batch {batch} repeats one.")
+        with self.database.writing() as connection:
+            ordered = select(items.c.image_id).order_by(items.c.position)
+            there = list(connection.scalars(ordered.where(items.c.batch == batch)))
+            if there == wanted:
+                return
+            if there:
+                raise LedgerError(
+                    f"a batch must be queued once, but batch {batch} holds {len(there)} other"
+                    " images. Give the next batch a new number."
+                )
+            earlier = set(connection.scalars(ordered))
+            taken = [one for one in wanted if one in earlier]
+            if taken:
+                raise LedgerError(
+                    f"an image must be queued once, but {len(taken)} of batch {batch} are in an"
+                    f" earlier one, such as {taken[0]!r}. Leave them out."
+                )
+            last = connection.scalar(select(func.max(batches.c.number)))
+            if last is not None and batch < last:
+                raise LedgerError(f"batches must be queued by rising number; {last} is there.")
+            first = (connection.scalar(select(func.max(items.c.position))) or 0) + 1
+            connection.execute(insert(batches).values(number=batch, at=clock.written(clock.now())))
+            connection.execute(
+                insert(items), [_item(one, batch, n) for n, one in enumerate(images, first)]
+            )
+            new = select(items.c.image_id, literal("open")).where(items.c.batch == batch)
+            connection.execute(insert(standings).from_select(["image_id", "status"], new))
+            given = (
+                select(readers.c.name, items.c.position)
+                .select_from(readers)
+                .join(items, literal(value=True))
+                .where(readers.c.role == "reader", items.c.batch == batch)
+            )
+            connection.execute(insert(waiting).from_select(["reader", "position"], given))
+
+    def queued(self, image_id: str) -> Queued:
+        """What is known of a queued image.
+
+        Raises:
+            UnknownNameError: If it was never queued.
+        """
+        with self.database.reading() as connection:
+            row = acts.find(connection, image_id)
+        return Queued(
+            row.image_id,
+            row.rank,
+            json.loads(row.why),
+            None if row.probabilities is None else json.loads(row.probabilities),
+            row.model,
+        )
+
+    # --- giving images to readers --------------------------------------------------------
+
+    def next(self, reader: str, *, lease_seconds: float = LEASE_SECONDS) -> Leased | None:
+        """The image that a reader should look at now; the same one until it is answered.
+
+        Args:
+            reader: Who asks.
+            lease_seconds: How long nobody else will be given it.
+
+        Returns:
+            None if there is nothing left for them, or others have the rest in hand.
+
+        Raises:
+            LedgerError: If the reader was not admitted.
+        """
+        return next(iter(self.lease(reader, count=1, lease_seconds=lease_seconds)), None)
+
+    def lease(
+        self, reader: str, *, count: int, lease_seconds: float = LEASE_SECONDS
+    ) -> list[Leased]:
+        """The next images of a reader, for a page that fetches ahead; the first is the current.
+
+        Those that the reader holds already come again, in the order of the queue, with a new
+        lease.
+        """
+        with self.database.writing(durable=False) as connection:
+            acts.check_reader(connection, reader)
+            return leasing.lease(connection, reader, count, lease_seconds)
+
+    def renew(self, reader: str, *, lease_seconds: float = LEASE_SECONDS) -> list[str]:
+        """Hold on to what a reader has in hand, for a page that is still open.
+
+        Returns:
+            The images that are still theirs; one that ran out and went to somebody else is not.
+        """
+        with self.database.writing(durable=False) as connection:
+            acts.check_reader(connection, reader)
+            return leasing.renew(connection, reader, lease_seconds)
+
+    def release(self, reader: str, image_ids: Sequence[str] | None = None) -> None:
+        """Give images back, so that others need not wait; all in hand where None."""
+        with self.database.writing(durable=False) as connection:
+            acts.check_reader(connection, reader)
+            leasing.release(connection, reader, image_ids)
+
+    # --- what readers say ----------------------------------------------------------------
+
+    def answer(
+        self,
+        reader: str,
+        image_id: str,
+        label: str | Sequence[str],
+        *,
+        seconds: float | None = None,
+        request: str | None = None,
+        model: str | None = None,
+    ) -> Event:
+        """Record an answer; it is on the disk when this returns.
+
+        A second answer of the same reader about the same image is a correction.
+
+        Args:
+            reader: Who answers.
+            image_id: An image in the reader's hands, or one that they have answered before.
+            label: The class; of independent classes all that hold, perhaps none.
+            seconds: How long the reader took.
+            request: The client's name for this act, unique for the reader. A repeated one
+                returns the event that it made, and makes no other. Made up where None.
+            model: Which model's view was shown; the one that the image was queued with where None.
+
+        Raises:
+            UnknownNameError: If the class or the image is not of the campaign.
+            LeaseError: If the image is not in the reader's hands.
+            LedgerError: If the reader was not admitted, or the request meant something else.
+        """
+        labels = self.campaign.labels(label)
+        return self._read(reader, "answer", image_id, labels, seconds, request, model)
+
+    def unsure(
+        self,
+        reader: str,
+        image_id: str,
+        *,
+        seconds: float | None = None,
+        request: str | None = None,
+        model: str | None = None,
+    ) -> Event:
+        """Record that a reader looked and cannot tell; counts as a reading without a label."""
+        return self._read(reader, "unsure", image_id, None, seconds, request, model)
+
+    def skip(
+        self,
+        reader: str,
+        image_id: str,
+        *,
+        seconds: float | None = None,
+        request: str | None = None,
+        model: str | None = None,
+    ) -> Event:
+        """Record that a reader leaves an image to others; it is not given to them again."""
+        return self._read(reader, "skip", image_id, None, seconds, request, model)
+
+    def _read(
+        self,
+        reader: str,
+        act: Act,
+        image_id: str,
+        labels: tuple[str, ...] | None,
+        seconds: float | None,
+        request: str | None,
+        model: str | None,
+    ) -> Event:
+        given = Given(reader, act, image_id, labels, seconds, request or _new_request(), model)
+        with self.database.writing() as connection:
+            acts.check_reader(connection, reader)
+            before = acts.repeated(connection, given)
+            return before or acts.read(connection, self.campaign, given)
+
+    def undo(
+        self,
+        reader: str,
+        *,
+        request: str | None = None,
+        lease_seconds: float = LEASE_SECONDS,
+    ) -> Event | None:
+        """Take back the last act of a reader that still holds, and the one before when repeated.
+
+        What held before holds again. If the image is to be read again it is in the reader's
+        hands, and `next` gives it, unless somebody else has been given it meanwhile.
+
+        Returns:
+            The event of the undo, with its image; None if there is nothing to take back.
+        """
+        given = Given(reader, "undo", "", None, None, request or _new_request(), None)
+        with self.database.writing() as connection:
+            _check_any_role(connection, reader)
+            before = acts.repeated(connection, given)
+            if before is not None:
+                return before
+            done = acts.undo(connection, self.campaign, given)
+            if done is not None:
+                position = acts.find(connection, done.image_id).position
+                leasing.take_back(connection, reader, position, lease_seconds)
+            return done
+
+    def adjudicate(
+        self,
+        reader: str,
+        image_id: str,
+        label: str | Sequence[str],
+        *,
+        seconds: float | None = None,
+        request: str | None = None,
+        model: str | None = None,
+    ) -> Event:
+        """Settle an image that its readers do not; a second ruling overrules the first.
+
+        Raises:
+            LedgerError: If the person is no adjudicator, or the readers have settled the image
+                or still can.
+        """
+        labels = self.campaign.labels(label)
+        given = Given(
+            reader, "adjudication", image_id, labels, seconds, request or _new_request(), model
+        )
+        with self.database.writing() as connection:
+            acts.check_reader(connection, reader, "adjudicator")
+            before = acts.repeated(connection, given)
+            return before or acts.rule(connection, self.campaign, given)
+
+    # --- what holds ----------------------------------------------------------------------
+
+    def events(self, since: int = 0) -> Iterator[Event]:
+        """All events with a higher number than `since`, oldest first."""
+        while True:
+            with self.database.reading() as connection:
+                rows = connection.execute(
+                    select(events)
+                    .where(events.c.number > since)
+                    .order_by(events.c.number)
+                    .limit(AT_ONCE)
+                ).all()
+            yield from map(acts.event, rows)
+            if len(rows) < AT_ONCE:
+                return
+            since = rows[-1].number
+
+    def readings(self, image_id: str | None = None) -> list[Reading]:
+        """What every reader says as of now, about one image or about all."""
+        with self.database.reading() as connection:
+            if image_id is not None:
+                return readings_of(connection, image_id)
+            ordered = select(readings).order_by(readings.c.image_id, readings.c.reader)
+            return [reading(row) for row in connection.execute(ordered)]
+
+    def labels(self) -> pl.DataFrame:
+        """What holds as of now, a row per queued image, in the order of the queue.
+
+        Returns:
+            `image_id`; `batch`; `status` (agreed, majority, adjudicated: settled; disputed,
+            unsure, skipped: for an adjudicator; open); and the label, null unless settled:
+            `label` of exclusive classes, or a column of 1 and 0 for each independent class.
+        """
+        from medgraft.ledger.tables import labels
+
+        with self.database.reading() as connection:
+            rows = connection.execute(
+                select(items.c.image_id, items.c.batch, standings.c.status, standings.c.labels)
+                .join_from(items, standings)
+                .order_by(items.c.position)
+            ).all()
+        return labels(self.campaign, [tuple(row) for row in rows])
+
+    def disputes(self) -> list[Dispute]:
+        """Images that wait for an adjudicator, in the order of the queue."""
+        with self.database.reading() as connection:
+            rows = connection.execute(
+                select(items.c.image_id, items.c.batch, standings.c.status)
+                .join_from(items, standings)
+                .where(standings.c.status.in_(("disputed", "unsure", "skipped")))
+                .order_by(items.c.position)
+            ).all()
+            return [Dispute(*row, tuple(readings_of(connection, row.image_id))) for row in rows]
+
+    def progress(self) -> Progress:
+        """How far the campaign has come."""
+        with self.database.reading() as connection:
+            counted = select(standings.c.status, func.count()).group_by(standings.c.status)
+            status: dict[str, int] = {row[0]: row[1] for row in connection.execute(counted)}
+            said = select(readings.c.reader, readings.c.act, func.count())
+            acted = connection.execute(said.group_by(readings.c.reader, readings.c.act)).all()
+            left = select(waiting.c.reader, func.count()).group_by(waiting.c.reader)
+            still: dict[str, int] = {row[0]: row[1] for row in connection.execute(left)}
+            everybody = sorted(names(connection, "reader"))
+        passed = {name: count for name, act, count in acted if act == "skip"}
+        read = dict.fromkeys(everybody, 0)
+        for name, act, count in acted:
+            read[name] += count if act != "skip" else 0
+        return Progress(
+            images=sum(status.values()),
+            settled=sum(status.get(name, 0) for name in SETTLED),
+            disputed=status.get("disputed", 0),
+            unsure=status.get("unsure", 0),
+            skipped=status.get("skipped", 0),
+            open=status.get("open", 0),
+            read=read,
+            passed={name: passed.get(name, 0) for name in everybody},
+            waiting={name: still.get(name, 0) for name in everybody},
+        )
+
+    def close(self) -> None:
+        """Close all connections."""
+        self.database.close()
+
+    def check_index(self, sha256: str) -> None:
+        """Refuse an index that is not that of the campaign.
+
+        Raises:
+            TableError: If the hashes differ.
+        """
+        if sha256 != self.campaign.index_sha256:
+            raise TableError(
+                f"the ledger {self.database.name} must be of this index, but it is of another"
+                f" campaign, {self.campaign.name!r}. Open it with the index it began with."
+            )
+
+
+def _item(one: Queued, batch: int, position: int) -> Mapping[str, object]:
+    try:
+        why = json.dumps(dict(one.why), allow_nan=False)
+        probabilities = (
+            None
+            if one.probabilities is None
+            else json.dumps(dict(one.probabilities), allow_nan=False)
+        )
+    except (TypeError, ValueError) as error:
+        raise ArgumentError(
+            f"what is said of an image must be JSON with finite numbers; of {one.image_id!r}"
+            f" it is not: {error}."
+        ) from error
+    return {
+        "position": position,
+        "image_id": one.image_id,
+        "batch": batch,
+        "rank": one.rank,
+        "why": why,
+        "probabilities": probabilities,
+        "model": one.model,
+    }
+
+
+def _check_any_role(connection: Connection, reader: str) -> None:
+    if reader not in names(connection, "adjudicator"):
+        acts.check_reader(connection, reader)
+
+
+def _new_request() -> str:
+    return secrets.token_hex(8)
