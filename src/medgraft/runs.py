@@ -94,6 +94,11 @@ class RunFolder:
         return self.path / "evaluation.json"
 
     @property
+    def forgetting(self) -> Path:
+        """Of a run that goes on from another: what it still knows of what that one knew."""
+        return self.path / "forgetting.json"
+
+    @property
     def pretext(self) -> Path:
         """How well a pretraining does its task; other runs have none."""
         return self.path / "pretext.json"

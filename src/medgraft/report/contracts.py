@@ -190,6 +190,42 @@ class Explanation(Part):
     items: list[Heated] = []
 
 
+class Changed(Measured):
+    """A difference, and whether its whole interval lies on one side of zero."""
+
+    excludes_zero: bool | None = None
+
+
+class LookedBack(Part):
+    """One metric of the network that was gone on from, of the one that went on, and after - before."""
+
+    before: Measured
+    after: Measured
+    difference: Changed
+
+
+class Forgetting(Part):
+    """forgetting.json: what a network that went on learning still knows of what it knew.
+
+    Attributes:
+        run: Name of the run that it went on from.
+        images: Validation images of that run that were asked again.
+        left_out: Those whose patients are trained on now.
+        knew: Images that the run had right.
+        kept: Those of them that the new network has right.
+        reason: Why nothing was measured, or None.
+    """
+
+    run: str
+    images: int = 0
+    left_out: int = 0
+    unit: str = "image"
+    knew: int = 0
+    kept: int = 0
+    metrics: dict[str, LookedBack] = {}
+    reason: str | None = None
+
+
 class PretextDone(Part):
     """pretext.json: how well a pretraining does its task."""
 

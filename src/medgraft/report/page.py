@@ -20,6 +20,7 @@ from medgraft.report.figures import (
     roc,
     spread,
 )
+from medgraft.report.forgotten import Forgotten
 from medgraft.report.pictures import Picture, by_cell, load_heat, load_overlays, load_pictures
 from medgraft.report.pretraining import write_pretraining
 from medgraft.report.saved import Saved, load, load_evaluation, load_run
@@ -172,6 +173,7 @@ def page(saved: Saved, drawings: list[canvas.Drawing], pictures: Sequence[Pictur
         left_out=tables.left_out(saved.evaluation),
         reasons=reasons,
         unlisted=unlisted,
+        forgotten=None if saved.forgetting is None else Forgotten.of(saved.forgetting),
         splits=None if record is None else tables.splits(record.data),
         phases=[] if record is None else tables.phases(record),
         training={} if record is None else tables.training(record),

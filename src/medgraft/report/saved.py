@@ -15,6 +15,7 @@ from medgraft.report.contracts import (
     Evaluation,
     Example,
     Explanation,
+    Forgetting,
     Overlay,
     Record,
     checked,
@@ -39,6 +40,7 @@ class Saved:
         examples: Pictures to show, possibly none.
         overlays: Likewise, of a run that learnt masks.
         explanation: Top losses with heat maps; None where nobody asked for them.
+        forgetting: Of a run that went on from another, what it still knows; else None.
         salt: Secret bytes for shortened patient ids; see `words.alias`.
     """
 
@@ -52,6 +54,7 @@ class Saved:
     examples: tuple[Example, ...]
     overlays: tuple[Overlay, ...]
     explanation: Explanation | None
+    forgetting: Forgetting | None
     salt: bytes
 
     @property
@@ -116,6 +119,7 @@ def _load(
         examples=() if masks else _examples(run, Example),
         overlays=_examples(run, Overlay) if masks else (),
         explanation=explanation,
+        forgetting=read_part(Forgetting, run.forgetting) if run.forgetting.is_file() else None,
         salt=hashlib.sha256(judged.read_bytes()).digest(),
     )
 

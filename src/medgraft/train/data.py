@@ -20,6 +20,7 @@ from medgraft.prepare.store import Store
 from medgraft.read import read
 from medgraft.runs import RunFolder
 from medgraft.seeds import generator
+from medgraft.train.continuing import check_same_answers, split_like
 from medgraft.train.donor import check_donor
 from medgraft.train.recipe import BaseRecipe, Recipe
 from medgraft.train.supervised import Normalisation, Rows
@@ -129,6 +130,8 @@ def load_data(
     index = Index.load(index_path)
     _check_has_labels(index)
     target = Target.of(index, positive=recipe.positive)
+    if recipe.continues is not None:
+        check_same_answers(RunFolder(Path(recipe.continues)), target)
     index, notes = parted(index, recipe)
     steps = steps_of(index, recipe)
     index = _few_labels(index, target, recipe)
@@ -161,11 +164,23 @@ def parted(index: Index, recipe: Recipe) -> tuple[Index, list[str]]:
     """
     notes = []
     if index.frame["split"].is_null().all():
-        index = split(index, test=recipe.test, val=recipe.val, seed=recipe.seed)
-        notes.append("The index had no split; the run made one, by patient, with its seed.")
+        index, note = _split(index, recipe)
+        notes.append(note)
     check_split(index)
-    check_donor(RunFolder(Path(recipe.weights)), index)
+    check_donor(RunFolder(Path(recipe.weights)), index, same_archive=recipe.continues is not None)
     return index, notes
+
+
+def _split(index: Index, recipe: Recipe) -> tuple[Index, str]:
+    shares: dict[str, Any] = {"test": recipe.test, "val": recipe.val, "seed": recipe.seed}
+    if recipe.continues is None:
+        note = "The index had no split; the run made one, by patient, with its seed."
+        return split(index, **shares), note
+    note = (
+        "The index had no split; the run made one, by patient: whom the earlier run knew stays in"
+        " the part in which it had them."
+    )
+    return split_like(RunFolder(Path(recipe.continues)), index, **shares), note
 
 
 def steps_of(index: Index, recipe: Recipe) -> tuple[str, ...]:

@@ -149,7 +149,7 @@ class Loop:
         began = time.monotonic() - self.progress.seconds
         self.train_mode()
         for batch in self.batches.epoch(number, start=start):
-            point = self._schedule(batch.step, self._total)
+            point = self._schedule(batch.step, self._total, self.recipe.epochs)
             rates = self.take(batch, point).rates
             self.progress.seconds = time.monotonic() - began
             self._show(shown, rates)

@@ -54,7 +54,7 @@ class BaseRecipe(BaseModel):
     weight_decay: float = Field(0.01, ge=0, description="Decoupled decay of matrices.")
     schedule: str = Field(
         "one_cycle",
-        description="Course of the rate: one_cycle, one_cycle:rise=0.3, cosine, constant.",
+        description="Course of the rate: one_cycle, one_cycle:rise=0.3, cosine, exponential:gamma=0.95, constant.",
     )
     clip: float | None = Field(1.0, gt=0, description="Largest gradient norm; no limit if null.")
 
@@ -136,6 +136,9 @@ class Recipe(BaseRecipe):
 
     labels_per_class: int | None = Field(
         None, ge=1, description="Use only so many training images of each class."
+    )
+    continues: str | None = Field(
+        None, description="Run whose network goes on learning; set by --continue."
     )
     positive: str | None = Field(None, description="The class that binary metrics speak of.")
     threshold: Annotated[str, AfterValidator(_threshold)] = Field(

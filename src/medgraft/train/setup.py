@@ -16,6 +16,7 @@ from medgraft.nets.weights import WeightFile, check_architecture, open_weights
 from medgraft.prepare import canonical, pipeline
 from medgraft.spec import build
 from medgraft.train.batches import Batches
+from medgraft.train.continuing import check_choice
 from medgraft.train.data import Data, class_weights, statistics
 from medgraft.train.hardware import Compute
 from medgraft.train.loop import validation_steps
@@ -35,6 +36,7 @@ def check_choices(recipe: Recipe) -> None:
         UnknownNameError, ArgumentError: If a name or option of the recipe is wrong.
         WeightsError: If the weights are of another architecture.
     """
+    check_choice(recipe)
     task = find_task(recipe)
     task.check(recipe)
     body = task.body(recipe)

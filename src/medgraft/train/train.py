@@ -27,7 +27,9 @@ from medgraft.train.beginning import (
     write_beginning,
     write_history,
 )
+from medgraft.train.data import Data
 from medgraft.train.ensemble import with_weights
+from medgraft.train.forgetting import look_back
 from medgraft.train.hardware import Compute, find_device
 from medgraft.train.loop import Loop, Progress
 from medgraft.train.prefix import sentence
@@ -110,6 +112,7 @@ class _Run:
         with self.record.phase("predict"):
             answers = self.task.answers(answering)
             self.record.data["test_read"] = now()
+        self._look_back(answering)
         if self.processes.first:
             with self.record.phase("evaluate"):
                 judged = self.task.judge(self.run, answers, self.recipe)
@@ -117,6 +120,18 @@ class _Run:
             self._write_weights(made, found, members, judged)
             self._save(FINISHED)
             checkpoint.remove(self.run.checkpoint)
+
+    def _look_back(self, answering: Any) -> None:
+        """Of a run that goes on from another: what it still knows of what that one knew."""
+        if self.recipe.continues is None:
+            return
+        assert isinstance(self.task.data, Data)  # masks are refused with it
+        with self.record.phase("look back"):
+            found = look_back(self.recipe, answering, self.task.data)
+        if self.processes.first:
+            write_json(self.run.forgetting, found)
+        if "reason" in found:
+            self.record.note(f"What was forgotten could not be measured: {found['reason']}")
 
     # --- before training ---------------------------------------------------------------
 

@@ -1,7 +1,7 @@
 """Schedules: the course of the learning rate and of the momentum over a phase of training.
 
 To add one, add a module to this folder with a frozen model that has a field per option. It is
-called with the number of a batch and the number of all batches, and returns a `Point`.
+called with the number of a batch, that of all batches and that of epochs, and returns a `Point`.
 """
 
 from __future__ import annotations
@@ -33,8 +33,11 @@ class Schedule(Options, ABC):
     """A course of the rate, and perhaps of the momentum."""
 
     @abstractmethod
-    def __call__(self, step: int, steps: int) -> Point:
-        """The point for batch `step` of `steps`, counted from 0; `steps` is the end itself."""
+    def __call__(self, step: int, steps: int, epochs: int = 1) -> Point:
+        """The point for batch `step` of `steps`, counted from 0; `steps` is the end itself.
+
+        The batches are those of so many `epochs`, all of one length.
+        """
 
 
 Kind = TypeVar("Kind", bound=type[Schedule])

@@ -9,7 +9,7 @@ from medgraft.train.schedules import Point, Schedule, schedule
 class Constant(Schedule):
     """The peak, always."""
 
-    def __call__(self, step: int, steps: int) -> Point:  # noqa: ARG002 (the family's signature)
+    def __call__(self, step: int, steps: int, epochs: int = 1) -> Point:  # noqa: ARG002 (the family's signature)
         """The peak.
 
         Examples:

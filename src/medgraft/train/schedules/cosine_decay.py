@@ -9,7 +9,7 @@ from medgraft.train.schedules import Point, Schedule, cosine, schedule
 class CosineDecay(Schedule):
     """Half a cosine from the peak to zero (Loshchilov and Hutter 2016, arXiv:1608.03983)."""
 
-    def __call__(self, step: int, steps: int) -> Point:
+    def __call__(self, step: int, steps: int, epochs: int = 1) -> Point:  # noqa: ARG002 (the family's signature)
         """The point of the half cosine.
 
         Examples:

@@ -24,7 +24,7 @@ class OneCycle(Schedule):
         default=False, description="Round the way up down to whole batches, as fastai 1 does."
     )
 
-    def __call__(self, step: int, steps: int) -> Point:
+    def __call__(self, step: int, steps: int, epochs: int = 1) -> Point:  # noqa: ARG002 (the family's signature)
         """The point of the cycle.
 
         Examples:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import ClassVar, Literal, TypeVar
+from typing import ClassVar, Literal, Self, TypeVar
 
 from pydantic import Field
 
@@ -118,6 +118,10 @@ class Strategy(Options, ABC):
     def last_stage(self) -> str | None:
         """The stage after which it cuts the network; None cuts nothing."""
         return None
+
+    def scaled(self, factor: float) -> Self:  # noqa: ARG002 (strategies with rates of their own use it)
+        """The same strategy with the rates of its own multiplied; that of the recipe is not its."""
+        return self
 
     @abstractmethod
     def plan(self, body: Body, *, epochs: int, rate: float) -> tuple[Phase, ...]:

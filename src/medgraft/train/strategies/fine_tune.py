@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import ClassVar, Literal
+from typing import ClassVar, Literal, Self
 
 from pydantic import Field
 
@@ -30,6 +30,10 @@ class FineTune(Strategy):
     norms: Literal["still", "moving"] = Field(
         "moving", description="Batch norms of frozen stages in the first phase."
     )
+
+    def scaled(self, factor: float) -> Self:
+        """With its rate multiplied; the others are fractions of it."""
+        return self.model_copy(update={"head_rate": self.head_rate * factor})
 
     def plan(self, body: Body, *, epochs: int, rate: float) -> tuple[Phase, ...]:  # noqa: ARG002 (rates are its own)
         """The phase of the head and the phase of everything."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import ClassVar, Literal
+from typing import ClassVar, Literal, Self
 
 from pydantic import Field
 
@@ -27,6 +27,11 @@ class TwoPhase(Strategy):
     norms: Literal["still", "moving"] = Field(
         "moving", description="Batch norms of frozen stages in the first phase."
     )
+
+    def scaled(self, factor: float) -> Self:
+        """With its three rates multiplied."""
+        rates = ("head_rate", "low", "high")
+        return self.model_copy(update={key: getattr(self, key) * factor for key in rates})
 
     def plan(self, body: Body, *, epochs: int, rate: float) -> tuple[Phase, ...]:  # noqa: ARG002 (rates are its own)
         """The phase of the head and the phase of everything."""
