@@ -126,7 +126,7 @@ class TestGoingOn:
 
     def test_the_report_says_where_it_went_on_from(self, after):
         page = write_report(after.path).read_text()
-        assert "This network went on from run, at a tenth of its learning rates." in page
+        assert "This network went on from run." in page
         assert "2 images of the validation part of run are left out" in page
 
     def test_images_that_are_gone_cost_the_look_back_and_not_the_training(

@@ -37,7 +37,7 @@ class Forgotten:
     @classmethod
     def of(cls, found: Forgetting) -> Forgotten:
         """From forgetting.json."""
-        went_on = f"This network went on from {found.run}, at a tenth of its learning rates."
+        went_on = f"This network went on from {found.run}."
         if found.reason is not None:
             why = without_folders(found.reason)
             return cls(found.run, f"{went_on} What it forgot was not measured: {why}", [])
