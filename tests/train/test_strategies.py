@@ -362,7 +362,7 @@ def test_a_run_of_two_phases_is_resumed_to_the_same_bits(archive, tmp_path, monk
     for stop_after in (1, 3):  # in the first phase, in the second
         out = tmp_path / f"stopped-{stop_after}"
         with monkeypatch.context() as patch:
-            patch.setattr("medgraft.train.train._Run._write_history", _stopper(stop_after))
+            patch.setattr("medgraft.train.train.write_history", _stopper(stop_after))
             with pytest.raises(KeyboardInterrupt):
                 train(archive, out, recipe.model_copy(update={"checkpoint_seconds": 0}), command=[])
         again = train(archive, out, recipe, command=[], resume=True)
