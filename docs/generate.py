@@ -1,12 +1,13 @@
 """Write what the code itself can say: the file tree, the commands, the recipe.
 
-``python docs/generate.py`` rewrites the README between its markers and two reference pages.
+``python docs/generate.py`` rewrites the README between its markers and three reference pages.
 ``tests/test_docs.py`` calls the same functions and fails where a page is stale.
 """
 
 from __future__ import annotations
 
 import ast
+import inspect
 import io
 import os
 import sys
@@ -18,6 +19,7 @@ from unittest import mock
 
 from pydantic.fields import FieldInfo
 
+from medgraft.active.acquisition import Acquisition, Score, acquisitions
 from medgraft.cli.__main__ import commands, main, summary
 from medgraft.pretext.recipe import Pretraining
 from medgraft.train.recipe import Recipe
@@ -128,6 +130,41 @@ def recipe_page() -> str:
     )
 
 
+def acquisition_page() -> str:
+    """Every acquisition: what it is, what it reads, its options, where it comes from."""
+    kinds = {name: acquisitions.get(name) for name in acquisitions.names()}
+    scores = [name for name, kind in kinds.items() if issubclass(kind, Score)]
+    return "\n".join(
+        [
+            "# Acquisitions",
+            "",
+            "Which unlabelled candidates to label next. A *score* judges candidates one at a time,"
+            " and the highest is labelled first;",
+            "a *set* is chosen as a whole. Options are written `name:key=value,key=value`"
+            " ([why](../decisions/0001-specs.md)), as in `aift:alpha=0.5,omega=5`.",
+            "How to use them: [score candidates](../how-to/score-candidates.md)."
+            " This page is written by `python docs/generate.py`.",
+            "",
+            "## Options of every score",
+            "",
+            *_keys(Score.model_fields),
+            "",
+            *(line for name, kind in kinds.items() for line in _acquisition(name, kind, scores)),
+        ]
+    )
+
+
+def _acquisition(name: str, kind: type[Acquisition], scores: list[str]) -> Iterator[str]:
+    words = inspect.cleandoc(kind.__doc__ or "").partition("\n\nExamples:")[0]
+    own = {key: field for key, field in kind.model_fields.items() if key not in Score.model_fields}
+    facts = ["a score" if name in scores else "a set"]
+    facts += ["reads features"] if kind.reads_features else []
+    facts += [f"needs {kind.least_views} views"] if kind.least_views > 1 else []
+    yield from (f"## {name}", "", f"*{', '.join(facts)}.* {words}", "")
+    yield from (*_keys(own), "") if own else ()
+    yield from (f"Source: {kind.source}.", "")
+
+
 def _keys(fields: Mapping[str, FieldInfo]) -> list[str]:
     rows = (
         f"| `{name}` | {_type(field)} | `{_default(field)}` | {field.description} |"
@@ -191,6 +228,7 @@ def pages() -> dict[Path, str]:
         readme: between(text, "tree", tree()),
         ROOT / "docs/reference/commands.md": command_page(),
         ROOT / "docs/reference/recipe.md": recipe_page(),
+        ROOT / "docs/reference/acquisitions.md": acquisition_page(),
     }
 
 

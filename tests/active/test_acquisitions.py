@@ -81,6 +81,7 @@ class TestEveryAcquisition:
         kind = KINDS[name]
         assert len(kind.__doc__.strip()) > 20
         assert len(kind.source) > 5
+        assert all(field.description for field in kind.model_fields.values())
 
     def test_says_truly_whether_it_reads_features(self, name):
         bare = Evidence(pool().probabilities)
@@ -178,6 +179,16 @@ class TestEveryScore:
         scores = SCORES[name]().scores(evidence)
         chosen = SCORES[name]().select(evidence, 7, rng())
         np.testing.assert_array_equal(scores[chosen], np.sort(scores)[::-1][:7])
+
+    @pytest.mark.parametrize("options", [{"omega": 3}, {"omega": 3, "spread": True}])
+    def test_chooses_from_a_short_list_if_asked(self, name, options):
+        evidence, part = pool(), SCORES[name](**options)
+        scores = part.scores(evidence)
+        chosen = part.select(evidence, 7, rng())
+        assert len(set(chosen.tolist())) == 7
+        assert scores[chosen].min() >= np.sort(scores)[::-1][:21].min()
+        assert (np.diff(scores[chosen]) <= 0).all()
+        assert part.select(evidence, 7, rng()).tolist() == chosen.tolist()
 
     def test_blocks_leave_no_seam(self, name, monkeypatch):
         evidence = pool(kind="ragged")

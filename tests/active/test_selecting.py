@@ -2,10 +2,10 @@
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from medgraft.active.selecting import best, drawn, odds
+from medgraft.active.selecting import best, drawn, odds, spread
 from medgraft.errors import ArgumentError, EvidenceError
 
 
@@ -22,6 +22,7 @@ class TestOdds:
     def test_of_the_journals_example(self):
         np.testing.assert_allclose(odds(np.array([9.0, 7, 5, 3, 1])), [0.4, 0.3, 0.2, 0.1, 0])
 
+    @settings(max_examples=30)
     @given(falling)
     def test_sum_to_one_and_fall_with_the_score(self, scores):
         found = odds(scores)
@@ -29,6 +30,7 @@ class TestOdds:
         assert (found >= 0).all()
         assert (np.diff(found) <= 1e-12).all()
 
+    @settings(max_examples=30)
     @given(falling.filter(lambda scores: scores[0] - scores[-1] > 1e-6))
     def test_leave_the_last_none(self, scores):
         assert odds(scores)[-1] == 0
@@ -53,6 +55,7 @@ class TestBest:
 
 
 class TestDrawn:
+    @settings(max_examples=60)
     @given(
         st.lists(st.sampled_from([0.0, 1.0, 2.0, 5.5]), min_size=1, max_size=40),
         st.integers(1, 40),
@@ -109,3 +112,22 @@ class TestDrawn:
     def test_a_budget_beyond_the_pool_is_refused(self):
         with pytest.raises(ArgumentError, match=r"budget must be in \[1, 3\].*got 4"):
             drawn(np.zeros(3), 4, rng(), omega=5)
+
+
+class TestSpread:
+    def test_avoids_what_looks_alike(self):
+        scores = np.array([0.9, 0.89, 0.88, 0.8, 0.7, 0.1])
+        features = np.array([[0.0], [0.01], [0.02], [5.0], [10.0], [99.0]])
+        assert best(scores, 3, rng()).tolist() == [0, 1, 2]
+        assert spread(scores, features, 3, rng(), omega=2).tolist() == [0, 4, 5]
+        assert spread(scores[:5], features[:5], 3, rng(), omega=5).tolist() == [0, 3, 4]
+
+    def test_avoids_what_is_labelled(self):
+        scores, features = np.array([0.9, 0.8, 0.7]), np.array([[0.0], [5.0], [9.0]])
+        labelled = np.array([[0.1], [9.1]])
+        assert spread(scores, features, 1, rng(), omega=3, labelled=labelled).tolist() == [1]
+
+    def test_never_leaves_the_short_list(self):
+        scores, features = rng().random(50), rng(1).normal(size=(50, 3))
+        listed = set(best(scores, 12, rng()).tolist())
+        assert set(spread(scores, features, 4, rng(), omega=3).tolist()) <= listed

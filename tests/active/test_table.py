@@ -78,3 +78,48 @@ class TestCommand:
     def test_refuses_an_acquisition_of_sets(self, file, capsys):
         assert main(["active", "score", file, "--acquisition", "random"]) == 2
         assert "but random chooses a set. Scores: " in capsys.readouterr().err
+
+    def test_any_column_may_name_the_candidates(self, tmp_path, capsys):
+        file = str(tmp_path / "pool.parquet")
+        pl.DataFrame(ROWS).rename({"candidate": "patient_id"}).write_parquet(file)
+        assert main(["active", "score", file, "--candidate", "patient_id"]) == 0
+        assert capsys.readouterr().out.splitlines()[1].split()[0] == "c"
+        assert main(["active", "score", file]) == 2
+        assert "no column of the table is called 'candidate'" in capsys.readouterr().err
+
+    def test_meets_the_published_table(self, tmp_path, capsys):
+        patterns = {
+            "A": [0.4] * 3 + [0.5] * 6 + [0.6] * 2,
+            "F": [0, 0, 0.1, 0.1, 0.1, 0.1, 0.2, 0.2, 0.3, 0.9, 1],
+        }
+        rows = [(name, p) for name, values in patterns.items() for p in values]
+        file = tmp_path / "views.csv"
+        pl.DataFrame(rows, schema=["candidate", "p_polyp"], orient="row").write_csv(file)
+        call = ["active", "score", str(file), "--acquisition", "aift", "--as-published"]
+        assert main([*call, "--json"]) == 0
+        noisy, wavering = json.loads(capsys.readouterr().out)["candidates"]
+        keys = ["entropy", "entropy_majority", "diversity", "diversity_majority", "both"]
+        assert [f"{wavering[key]:.2f}" for key in keys] == ["7.52", "2.02", "4.38", "0.00", "11.90"]
+        assert [f"{noisy[key]:.2f}" for key in keys] == [
+            "3.24",
+            "0.33",
+            "1076.87",
+            "13.54",
+            "1080.11",
+        ]
+        assert f"{wavering['score']:.2f}" == f"{wavering['both_majority']:.2f}" == "2.02"
+        assert f"{noisy['score']:.2f}" == f"{noisy['both_majority']:.2f}" == "13.86"
+        assert main(call) == 0
+        assert capsys.readouterr().out.splitlines()[1].split()[:3] == ["F", "11", "13.8637"]
+
+    @pytest.mark.parametrize(
+        ("acquisition", "said"),
+        [
+            ("entropy", "--as-published is for aift"),
+            ("aift:reduction=mean", "means reduction=sum, but --acquisition says reduction=mean"),
+        ],
+    )
+    def test_a_convention_that_does_not_fit_is_refused(self, file, capsys, acquisition, said):
+        call = ["active", "score", file, "--acquisition", acquisition, "--as-published"]
+        assert main(call) == 2
+        assert said in capsys.readouterr().err

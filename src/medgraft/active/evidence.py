@@ -37,6 +37,7 @@ class Evidence:
             V. What stands beyond the count of a candidate is not read.
         features: Embeddings of the candidates, shape (N, D), or None.
         labelled: Embeddings of what is labelled already, shape (L, D), or None.
+        progress: How far the campaign has come, from 0 in its first round to 1 in its last.
 
     Raises:
         ShapeError: If shapes do not fit together.
@@ -52,6 +53,7 @@ class Evidence:
     counts: npt.NDArray[np.integer[Any]] | None = None
     features: Floats | None = None
     labelled: Floats | None = None
+    progress: float = 0.0
 
     def __post_init__(self) -> None:
         self._check_shapes()
@@ -82,6 +84,19 @@ class Evidence:
                 " Pass features=..., or use an acquisition of probabilities alone."
             )
         return self.features
+
+    def require_views(self, least: int, what: str) -> None:
+        """Refuse a pool in which no candidate has so many views.
+
+        Raises:
+            EvidenceError: If none has; `what` is the name of the acquisition.
+        """
+        most = int(self.views.max())
+        if most < least:
+            raise EvidenceError(
+                f"{what} needs candidates with at least {least} views, got {most}: one answer cannot"
+                " disagree with itself. Ask for more views or passes, or use another acquisition."
+            )
 
     def blocks(self) -> Iterator[tuple[slice, Doubles, Bools]]:
         """The candidates in turn: rows, probabilities (n, V, K) and which are present (n, V).
@@ -138,6 +153,8 @@ class Evidence:
             )
         if self.labelled is not None:
             self._check_labelled(self.labelled)
+        if not 0 <= self.progress <= 1:
+            raise EvidenceError(f"progress must be in [0, 1], got {self.progress}")
 
     def _check_counts(self) -> None:
         counts = np.asarray(self.counts)

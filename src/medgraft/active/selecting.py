@@ -1,10 +1,11 @@
-"""From scores to a choice: the best, or some of the best by chance."""
+"""From scores to a choice: the best, or of a short list some by chance or far apart."""
 
 from __future__ import annotations
 
 import numpy as np
 
-from medgraft.active.evidence import Doubles, Integers
+from medgraft.active.evidence import Doubles, Floats, Integers
+from medgraft.active.farthest import farthest_first
 from medgraft.errors import ArgumentError, EvidenceError
 
 
@@ -64,6 +65,42 @@ def drawn(scores: Doubles, budget: int, rng: np.random.Generator, *, omega: int)
     noisy = log_odds + rng.gumbel(size=len(listed))
     last = rng.random(len(listed))
     return listed[np.sort(np.lexsort((last, -noisy))[:budget])]
+
+
+def spread(
+    scores: Doubles,
+    features: Floats,
+    budget: int,
+    rng: np.random.Generator,
+    *,
+    omega: int,
+    labelled: Floats | None = None,
+) -> Integers:
+    """Of the best some that lie far apart: `budget` of the short list of omega times as many.
+
+    Among the highest scores are often several pictures of the same thing. From the short list this
+    takes the candidate that is farthest from all that is labelled or taken, again and again;
+    where nothing is labelled it begins with the best.
+
+    Args:
+        scores: Higher: label sooner, shape (N,).
+        features: Embeddings of the candidates, shape (N, D).
+        budget: How many to choose.
+        rng: For equal scores.
+        omega: The short list is so many times the budget.
+        labelled: Embeddings of what is labelled, shape (L, D), or None.
+
+    Returns:
+        Distinct candidates, shape (budget,), best first.
+
+    Raises:
+        ArgumentError: If the budget is not in [1, N].
+        EvidenceError: If a score or a feature of the short list is not finite.
+    """
+    check_budget(budget, len(scores))
+    listed = best(scores, min(omega * budget, len(scores)), rng)
+    apart = farthest_first(features[listed], budget, rng, covered=labelled, first=0)
+    return listed[np.sort(apart)]
 
 
 def odds(scores: Doubles) -> Doubles:

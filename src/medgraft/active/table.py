@@ -7,11 +7,11 @@ from dataclasses import dataclass
 import numpy as np
 import polars as pl
 
-from medgraft.active.evidence import Evidence
+from medgraft.active.evidence import Doubles, Evidence, Integers
 from medgraft.errors import TableError
 from medgraft.registry import unknown_name
 
-KEY, PREFIX = "candidate", "p_"
+PREFIX = "p_"
 
 
 @dataclass(frozen=True)
@@ -29,16 +29,19 @@ class Pool:
     evidence: Evidence
 
     @classmethod
-    def of(cls, frame: pl.DataFrame, *, independent: bool = False) -> Pool:
+    def of(
+        cls, frame: pl.DataFrame, *, candidate: str = "candidate", independent: bool = False
+    ) -> Pool:
         """The pool in a table with a row per candidate and view.
 
         Args:
-            frame: Columns `candidate` and `p_<class>`; other columns are not read. The rows of
-                a candidate may lie apart, and candidates may have any number of them.
+            frame: Columns `p_<class>` and one that names the candidate; others are not read. The
+                rows of a candidate may lie apart, and candidates may have any number of them.
+            candidate: Which column names the candidate.
             independent: The classes may hold together. One class alone always is so.
 
         Raises:
-            UnknownNameError: If there is no column `candidate`.
+            UnknownNameError: If there is no such column.
             TableError: If there is no column of probabilities, or a cell is empty or no number.
             EvidenceError: If a probability is not one.
 
@@ -48,40 +51,43 @@ class Pool:
             >>> pool.names, pool.classes, pool.evidence.views
             (('a', 'b'), ('mass',), array([2, 1]))
         """
-        if KEY not in frame.columns:
-            raise unknown_name("column of the table", KEY, frame.columns)
+        if candidate not in frame.columns:
+            raise unknown_name("column of the table", candidate, frame.columns)
         columns = [name for name in frame.columns if name.startswith(PREFIX)]
         if not columns:
             raise TableError(
                 f"the table must have columns {PREFIX}<class> with probabilities, and has none."
                 f" Columns: {', '.join(frame.columns)}."
             )
-        _refuse_gaps(frame, [KEY, *columns])
-        names = frame[KEY].cast(pl.String)
-        unique = names.unique(maintain_order=True)
-        order = pl.DataFrame({KEY: unique, "place": np.arange(len(unique))})
-        place = names.to_frame().join(order, on=KEY, how="left", maintain_order="left")
-        of_row = place["place"].to_numpy()
-        counts = np.bincount(of_row)
-        sorted_rows = np.argsort(of_row, kind="stable")
-        starts = np.cumsum(counts) - counts
-        view = np.arange(len(of_row)) - np.repeat(starts, counts)
-        stacked = np.zeros((len(counts), int(counts.max()), len(columns)))
-        values = frame.select(columns).cast(pl.Float64).to_numpy()
-        stacked[of_row[sorted_rows], view] = values[sorted_rows]
+        _refuse_gaps(frame, candidate, columns)
+        names = frame[candidate].cast(pl.String)
+        stacked, counts = _stacked(names, frame.select(columns).cast(pl.Float64).to_numpy())
         evidence = Evidence(
             stacked,
             independent=independent or len(columns) == 1,
             counts=None if counts.min() == counts.max() else counts,
         )
         classes = tuple(name.removeprefix(PREFIX) for name in columns)
-        return cls(tuple(unique), classes, evidence)
+        return cls(tuple(names.unique(maintain_order=True)), classes, evidence)
 
 
-def _refuse_gaps(frame: pl.DataFrame, columns: list[str]) -> None:
-    for name in columns:
+def _stacked(names: pl.Series, rows: Doubles) -> tuple[Doubles, Integers]:
+    """Rows (R, K) as views of candidates (N, V, K), and how many views each has (N,)."""
+    place = names.rank("dense").to_numpy() - 1
+    _, first, place = np.unique(place, return_index=True, return_inverse=True)
+    place = np.argsort(np.argsort(first))[place]  # in the order in which they first stand there
+    counts = np.bincount(place)
+    order = np.argsort(place, kind="stable")
+    view = np.arange(len(place)) - np.repeat(np.cumsum(counts) - counts, counts)
+    stacked = np.zeros((len(counts), int(counts.max()), rows.shape[1]))
+    stacked[place[order], view] = rows[order]
+    return stacked, counts
+
+
+def _refuse_gaps(frame: pl.DataFrame, candidate: str, columns: list[str]) -> None:
+    for name in [candidate, *columns]:
         column = frame[name]
-        if name != KEY and not column.dtype.is_numeric():
+        if name != candidate and not column.dtype.is_numeric():
             raise TableError(f"column {name!r} must hold numbers, got {column.dtype}")
         if column.null_count():
             row = int(column.is_null().arg_true()[0])

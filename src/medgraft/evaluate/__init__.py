@@ -1,5 +1,6 @@
 """Judge predictions: metrics, intervals, thresholds, curves. Needs numpy only."""
 
+from medgraft.evaluate.alc import alc
 from medgraft.evaluate.confusion import confusion
 from medgraft.evaluate.curves import (
     CalibrationCurve,
@@ -30,6 +31,7 @@ __all__ = [
     "PrecisionRecallCurve",
     "RocCurve",
     "accuracy",
+    "alc",
     "auroc",
     "average_precision",
     "brier",

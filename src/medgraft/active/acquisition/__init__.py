@@ -10,13 +10,13 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable
-from typing import ClassVar, TypeVar
+from typing import ClassVar, Self, TypeVar
 
 import numpy as np
-from pydantic import Field
+from pydantic import ConfigDict, Field, model_validator
 
 from medgraft.active.evidence import Doubles, Evidence, Integers
-from medgraft.active.selecting import best, check_budget, drawn
+from medgraft.active.selecting import best, check_budget, drawn, spread
 from medgraft.registry import Registry
 from medgraft.spec import Options
 
@@ -29,6 +29,8 @@ class Acquisition(Options, ABC):
         reads_features: It reads `features` of the evidence (and `labelled`, if there are any).
         least_views: Views that at least one candidate must have.
     """
+
+    model_config = ConfigDict(use_attribute_docstrings=True)  # docs/generate.py shows them
 
     source: ClassVar[str]
     reads_features: ClassVar[bool] = False
@@ -48,19 +50,32 @@ class Score(Acquisition):
     """An acquisition that judges candidates one at a time."""
 
     omega: int = Field(default=1, ge=1)
-    """Draw from a short list of omega times the budget, by score; 1 takes the highest scores."""
+    """Draw from a short list of omega times the budget by score (AFT: 5); 1 takes the highest."""
+    spread: bool = False
+    """Choose from the short list what lies far apart in feature space, and not by chance."""
+
+    @model_validator(mode="after")
+    def _has_a_list(self) -> Self:
+        if self.spread and self.omega == 1:
+            raise ValueError(
+                "spread needs a short list to choose from: give omega of 2 or more, such as 5"
+            )
+        return self
 
     @abstractmethod
     def scores(self, evidence: Evidence) -> Doubles:
         """A score per candidate, float64, shape (N,), all finite; higher: label sooner."""
 
     def select(self, evidence: Evidence, budget: int, rng: np.random.Generator) -> Integers:
-        """The candidates of the highest scores, or drawn from a short list of them."""
+        """The candidates of the highest scores, or chosen from a short list of them."""
         check_budget(budget, evidence.candidates)
         scores = self.scores(evidence)
         if self.omega == 1:
             return best(scores, budget, rng)
-        return drawn(scores, budget, rng, omega=self.omega)
+        if not self.spread:
+            return drawn(scores, budget, rng, omega=self.omega)
+        features = evidence.needed_features("spread")
+        return spread(scores, features, budget, rng, omega=self.omega, labelled=evidence.labelled)
 
 
 class Selection(Acquisition):

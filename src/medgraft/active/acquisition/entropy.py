@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-import numpy as np
-
 from medgraft.active.acquisition import Score, acquisition
-from medgraft.active.evidence import Bools, Doubles, Evidence
+from medgraft.active.answers import entropy, mean
+from medgraft.active.evidence import Doubles, Evidence
 
 
 @acquisition("entropy")
@@ -18,6 +17,7 @@ class Entropy(Score):
     are unsure. In nats; at most log K, and of independent labels at most log 2 for each.
 
     Examples:
+        >>> import numpy as np
         >>> sure, unsure = [[1.0, 0.0]], [[0.5, 0.5]]
         >>> Entropy().scores(Evidence(np.array([sure, unsure]))).round(3)
         array([0.   , 0.693])
@@ -28,16 +28,3 @@ class Entropy(Score):
     def scores(self, evidence: Evidence) -> Doubles:
         """Entropies in nats, shape (N,)."""
         return evidence.score(lambda p, present: entropy(mean(p, present)))
-
-
-def mean(probabilities: Doubles, present: Bools) -> Doubles:
-    """Mean over the views that are present: (n, V, K) and (n, V) to (n, K)."""
-    total: Doubles = probabilities.sum(axis=1)
-    return np.asarray(total / present.sum(axis=1)[:, None])
-
-
-def entropy(probabilities: Doubles) -> Doubles:
-    """Entropy in nats over the last axis, with 0 log 0 = 0."""
-    logs = np.log(np.where(probabilities > 0, probabilities, 1.0))
-    total: Doubles = (probabilities * logs).sum(axis=-1)
-    return 0.0 - total  # a minus alone would make minus nought

@@ -7,7 +7,7 @@ from typing import ClassVar
 import numpy as np
 
 from medgraft.active.acquisition import Score, acquisition
-from medgraft.active.acquisition.entropy import mean
+from medgraft.active.answers import mean
 from medgraft.active.evidence import Doubles, Evidence
 
 
