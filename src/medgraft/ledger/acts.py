@@ -78,8 +78,14 @@ def _says(before: Event, given: Given) -> bool:
     return (before.image_id, before.labels) == (given.image_id, given.labels) and before.act in acts
 
 
-def read(connection: Connection, campaign: Campaign, given: Given) -> Event:
+def read(connection: Connection, campaign: Campaign, given: Given, *, leased: bool = True) -> Event:
     """Record an answer, an unsure or a skip; a second one of the same reader corrects the first.
+
+    Args:
+        connection: Within a transaction that writes.
+        campaign: Of the ledger.
+        given: What the reader did.
+        leased: Whether the image must be in the reader's hands; not if it was read elsewhere.
 
     Raises:
         LeaseError: If the image is not the reader's to answer.
@@ -91,9 +97,9 @@ def read(connection: Connection, campaign: Campaign, given: Given) -> Event:
             readings.c.image_id == given.image_id, readings.c.reader == given.reader
         )
     ).one_or_none()
-    if mine is None:
+    if mine is None and leased:
         check_lease(connection, given.reader, item.position)
-    elif given.act == "skip":
+    elif mine is not None and given.act == "skip":
         raise LedgerError(
             f"an image must be skipped before it is answered, but {given.reader!r} has already"
             f" said something about {given.image_id!r}. Undo that first."
@@ -255,7 +261,7 @@ def check_lease(connection: Connection, reader: str, position: int) -> None:
         select(leases.c.reader).where(leases.c.position == position)
     ).scalar_one_or_none()
     if holder != reader:
-        elsewhere = "it is with another reader now" if holder else "it was not given to them"
+        elsewhere = "it is with another reader now" if holder else "it is not in their hands"
         raise LeaseError(
             f"an image must be with {reader!r} to be answered, but {elsewhere}; nothing was saved."
             " Take the next one."

@@ -32,6 +32,10 @@ class Class:
             raise ArgumentError(
                 f"the name of a class must be printable, without spaces around it, got {self.name!r}."
             )
+        if ";" in self.name:
+            raise ArgumentError(
+                f"the name of a class must not have a semicolon, got {self.name!r}."
+            )
         if len(self.key) > 1:
             raise ArgumentError(f"the key of a class must be one character, got {self.key!r}.")
 

@@ -6,6 +6,7 @@ import json
 import secrets
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from sqlalchemy import Connection, func, insert, literal, select
@@ -15,12 +16,16 @@ from medgraft.ledger import acts, clock, leasing
 from medgraft.ledger.acts import Given
 from medgraft.ledger.campaign import Campaign
 from medgraft.ledger.database import Database
+from medgraft.ledger.exchange import Imported, take
 from medgraft.ledger.records import Act, Dispute, Event, Leased, Progress, Queued, Reading
 from medgraft.ledger.schema import batches, events, items, readers, readings, standings, waiting
+from medgraft.ledger.sheet import read_sheet, write_sheet
 from medgraft.ledger.standing import SETTLED, names, reading, readings_of
 
 if TYPE_CHECKING:
     import polars as pl
+
+    from medgraft.ledger.agreement import Agreement
 
 Role = Literal["reader", "adjudicator"]
 LEASE_SECONDS = 300.0
@@ -377,6 +382,86 @@ class Ledger:
                 .order_by(items.c.position)
             ).all()
             return [Dispute(*row, tuple(readings_of(connection, row.image_id))) for row in rows]
+
+    def agreement(
+        self,
+        *,
+        patients: Mapping[str, str] | None = None,
+        replicates: int = 1000,
+        seed: int = 0,
+    ) -> Agreement:
+        """How far readers agree beyond chance: Cohen's kappa by pair, Fleiss' of all.
+
+        By what they say as of now, images about which one was unsure left out.
+
+        Args:
+            patients: Whose image each queued one is, so that intervals draw patients; None draws
+                images, which makes intervals too narrow where a patient has several.
+            replicates: Of the bootstrap.
+            seed: Of the bootstrap.
+        """
+        from medgraft.ledger.agreement import agreement
+
+        return agreement(
+            self.campaign, self.readings(), patients=patients, replicates=replicates, seed=seed
+        )
+
+    def export_csv(self, path: Path, *, paths: Mapping[str, str] | None = None) -> int:
+        """Write what every reader says as of now, as `import_csv` reads it; how many rows.
+
+        Args:
+            path: File to write.
+            paths: Where each image lies, for people; left out where None.
+        """
+        with self.database.reading() as connection:
+            rows = connection.execute(
+                select(readings, events.c.seconds, events.c.model, events.c.request)
+                .join(events, events.c.number == readings.c.event)
+                .order_by(readings.c.event)
+            ).all()
+        sheet = [
+            {**row._mapping, "label": reading(row).labels, "path": (paths or {}).get(row.image_id)}
+            for row in rows
+        ]
+        write_sheet(path, sheet, () if paths is None else ("path",))
+        return len(sheet)
+
+    def export_sheet(
+        self, path: Path, reader: str, *, paths: Mapping[str, str] | None = None
+    ) -> int:
+        """Write the images that a reader may still read, with empty labels; how many rows."""
+        with self.database.reading() as connection:
+            acts.check_reader(connection, reader)
+            ids = connection.scalars(
+                select(items.c.image_id)
+                .join(waiting, waiting.c.position == items.c.position)
+                .where(waiting.c.reader == reader)
+                .order_by(items.c.position)
+            ).all()
+        sheet = [{"image_id": one, "reader": reader, "path": (paths or {}).get(one)} for one in ids]
+        write_sheet(path, sheet, () if paths is None else ("path",))
+        return len(sheet)
+
+    def import_csv(
+        self, path: Path, *, reader: str | None = None, correct: bool = False
+    ) -> Imported:
+        """Record what was read elsewhere; to import the same file again does nothing.
+
+        Args:
+            path: A sheet, see `medgraft.ledger.sheet`.
+            reader: Who read, where the sheet does not say.
+            correct: Whether the sheet corrects what its readers said before. Otherwise such
+                rows are conflicts, and not taken.
+
+        Returns:
+            What was added and what was not, and why; the rest is on the disk.
+
+        Raises:
+            TableError: If a row is wrong in itself; then nothing is taken.
+        """
+        lines = read_sheet(path, self.campaign, reader)
+        with self.database.writing() as connection:
+            return take(connection, self.campaign, lines, correct=correct)
 
     def progress(self) -> Progress:
         """How far the campaign has come."""
