@@ -12,7 +12,7 @@ from torch.nn import functional as F
 from medgraft.nets.convolution import TRANSPOSED, convolution
 from medgraft.registry import unknown_name
 
-WIDEST, NARROWEST = 256, 16  # channels of the first level; each further one has half, to the least
+WIDEST, NARROWEST = 256, 16  # channels of the first level, at most, and of the last, at least
 
 
 def nearest(dims: int, channels: int) -> nn.Module:  # noqa: ARG001 (what every way takes)
@@ -55,8 +55,9 @@ class Level(nn.Module):
 class Decoder(nn.Module):
     """Levels that double the sides until they are those of the image.
 
-    Source: Ronneberger et al. 2015, arXiv:1505.04597, with padding; widths 256, 128, 64, 32, 16
-    from the deepest level on, which are those of Models Genesis (three levels).
+    Source: Ronneberger et al. 2015, arXiv:1505.04597, with padding. The first level has half the
+    channels of the deepest maps, 256 at most, each further one half of those before: 256, 128
+    and 64 in Models Genesis (512 at the deepest, three levels).
 
     Attributes:
         strides: Image pixels per pixel of what leaves each level, descending to 1.
@@ -89,7 +90,8 @@ class Decoder(nn.Module):
             raise unknown_name("upsampling", upsampling, UPSAMPLINGS)
         self.strides = tuple(stride >> level for level in range(1, stride.bit_length()))
         self.skips = tuple(s for s in self.strides if s in skips)
-        widths = [max(WIDEST >> level, NARROWEST) for level in range(len(self.strides))]
+        widest = min(WIDEST, channels // 2)
+        widths = [max(widest >> level, NARROWEST) for level in range(len(self.strides))]
         self.levels = nn.ModuleDict()
         for s, (before, width) in zip(self.strides, pairwise((channels, *widths)), strict=True):
             up = UPSAMPLINGS[upsampling](dims, before)

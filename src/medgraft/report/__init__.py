@@ -3,6 +3,7 @@
 from medgraft.report.compare import write_comparison
 from medgraft.report.page import write_any_report, write_evaluation_report, write_report
 from medgraft.report.pretraining import write_pretraining
+from medgraft.report.pretraining_study import write_pretraining_study
 from medgraft.report.transfer import write_transfer
 from medgraft.report.truncation import write_truncation
 
@@ -11,6 +12,7 @@ __all__ = [
     "write_comparison",
     "write_evaluation_report",
     "write_pretraining",
+    "write_pretraining_study",
     "write_report",
     "write_transfer",
     "write_truncation",

@@ -281,6 +281,43 @@ class Experiment(Part):
     runs: list[RunMade]
 
 
+class StartAsked(Part):
+    """What tunings begin with, as experiment.json of `medgraft pretrain-study` has it.
+
+    Attributes:
+        name: As it was written.
+        task: What was learnt before; None for random weights.
+        plain: The task whose restoring it does and adds the patterns to; None without patterns.
+        settings: Recipe keys of its own.
+    """
+
+    name: str
+    task: str | None = None
+    plain: str | None = None
+    settings: dict[str, Any] = {}
+
+
+class StartedRun(Part):
+    """One run of it: a pretraining (labels 0), or a tuning."""
+
+    start: str
+    labels: int = Field(ge=0)
+    seed: int
+    folder: str
+    failure: str | None = None
+
+
+class PretrainingStudy(Part):
+    """experiment.json: what was asked of `medgraft pretrain-study`, and which run is which."""
+
+    task: Literal["classification", "segmentation"]
+    labels: list[int] = Field(min_length=1)
+    seeds: list[int] = Field(min_length=1)
+    pretrainings: int
+    starts: list[StartAsked] = Field(min_length=1)
+    runs: list[StartedRun]
+
+
 class Weighed(Part):
     """One network of truncation.json.
 

@@ -6,16 +6,26 @@ import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
 from medgraft.errors import ArgumentError, MedgraftError, TableError
 from medgraft.files import read_json, write_json
 from medgraft.runs import RunFolder
-from medgraft.train.recipe import Recipe
+from medgraft.train.recipe import BaseRecipe
 from medgraft.train.record import FINISHED
 from medgraft.train.train import train
 
 PLAN = "plan.json"
 FREE = ("device", "checkpoint_seconds")  # what a run may change when it goes on
+
+
+class Make(Protocol):
+    """`train`, or what else makes a run folder of an index and a recipe."""
+
+    def __call__(
+        self, index_path: Path, out: Path, recipe: BaseRecipe, *, command: list[str], resume: bool
+    ) -> object:
+        """Make the run, or go on with it."""
 
 
 @dataclass(frozen=True)
@@ -26,11 +36,13 @@ class Job:
         name: Of its folder.
         recipe: Its settings.
         kind: Jobs of one kind take about as long as each other.
+        make: What makes it; `train` if not given.
     """
 
     name: str
-    recipe: Recipe
+    recipe: BaseRecipe
     kind: str = ""
+    make: Make | None = None
 
 
 @dataclass(frozen=True)
@@ -81,7 +93,7 @@ def launch(
         failure = None
         if not finished(run):
             _tell(place, jobs, time_left([j for j in jobs[place:] if _open(j, folder)], took))
-            failure = _train(job, index, run, command)
+            failure = _make(job, index, run, command)
         if failure is None:
             took = _times(jobs, folder)
             failure = _finish(run, finish)
@@ -168,9 +180,10 @@ def _tell(place: int, jobs: Sequence[Job], seconds: float | None) -> None:
     print(f"run {place + 1} of {len(jobs)}: {jobs[place].name}{left}", file=sys.stderr)  # noqa: T201
 
 
-def _train(job: Job, index: Path, run: RunFolder, command: list[str]) -> str | None:
+def _make(job: Job, index: Path, run: RunFolder, command: list[str]) -> str | None:
+    make: Make = job.make or train  # type: ignore[assignment]  # a job brings the recipe it takes
     try:
-        train(index, run.path, job.recipe, command=command, resume=run.recipe.is_file())
+        make(index, run.path, job.recipe, command=command, resume=run.recipe.is_file())
     except MedgraftError as error:
         return str(error)
     except Exception as error:  # noqa: BLE001 (one run must not cost the others)

@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from pathlib import Path
 
-from medgraft.errors import ArgumentError, OutputError, TableError, TrainingError
+from medgraft.errors import ArgumentError
 from medgraft.files import write_json
-from medgraft.index import Index
-from medgraft.index.split import check_split, split
 from medgraft.study.arms import Arm, check_arms
-from medgraft.study.launch import PLAN, Job, Outcome, launch
+from medgraft.study.experiment import EXPERIMENT, INDEX, RUNS, check_out, check_seeds, keep_index
+from medgraft.study.launch import Job, Outcome, launch
 from medgraft.train.recipe import Recipe
 
 VANILLA = "vanilla"
-EXPERIMENT, INDEX, RUNS = "experiment.json", "index.parquet", "runs"
 
 
 def transfer(
@@ -56,16 +53,13 @@ def transfer(
     """
     if recipe.task != "classification":
         raise ArgumentError(f"this experiment is about labels, got task {recipe.task!r}.")
-    if seeds < 1:
-        raise ArgumentError(f"--seeds must be at least 1, got {seeds}.")
-    if int(os.environ.get("WORLD_SIZE", "1")) > 1:
-        raise TrainingError("an experiment is run by one process, got several. Leave torchrun out.")
+    check_seeds(seeds)
     arms = sorted(
         arms, key=lambda arm: arm.strategy != VANILLA
     )  # what is compared with stands first
     check_arms(arms, recipe)
-    _check_out(out)
-    _keep_index(index_path, out / INDEX, recipe)
+    check_out(out)
+    keep_index(index_path, out / INDEX, recipe)
     numbers = range(recipe.seed, recipe.seed + seeds)
     made = {
         (arm.name, seed): Job(f"{arm.folder}-{seed}", arm.recipe(recipe, seed), arm.folder)
@@ -92,27 +86,3 @@ def transfer(
         },
     )
     return outcomes
-
-
-def _check_out(out: Path) -> None:
-    """Only an empty folder, or one of an experiment."""
-    if out.exists() and not (out.is_dir() and ((out / INDEX).is_file() or not any(out.iterdir()))):
-        raise OutputError(
-            f"--out must be a new or empty folder, or that of an experiment (with {INDEX} and"
-            f" {RUNS}/{PLAN}), but '{out}' holds something else. Choose another name."
-        )
-
-
-def _keep_index(given: Path, kept: Path, recipe: Recipe) -> None:
-    """Save the rows with their split, once; refuse another table later."""
-    index = Index.load(given)
-    if index.frame["split"].is_null().all():
-        index = split(index, test=recipe.test, val=recipe.val, seed=recipe.seed)
-    check_split(index)
-    if not kept.is_file():
-        index.save(kept)
-    elif not Index.load(kept).frame.equals(index.frame):
-        raise TableError(
-            f"an experiment must keep its rows and their split, but those of '{given}' are no"
-            f" longer those of '{kept}'. Give the index it began with, or another --out."
-        )

@@ -134,7 +134,7 @@ def load_data(
         check_same_answers(RunFolder(Path(recipe.continues)), target)
     index, notes = parted(index, recipe)
     steps = steps_of(index, recipe)
-    index = _few_labels(index, target, recipe)
+    index = few_labels(index, target, recipe)
     if only is not None:
         index = index.part(only)
     parts = ("train", "test") if only is None else (only,)
@@ -205,8 +205,12 @@ def channels_of(index: Index, recipe: BaseRecipe) -> int:
     return 1  # the store will say why none can be read
 
 
-def _few_labels(index: Index, target: Target, recipe: Recipe) -> Index:
-    """The training part cut down to so many images of each class, drawn by the seed."""
+def few_labels(index: Index, target: Target, recipe: Recipe) -> Index:
+    """The training part cut down to so many images of each class, drawn by the seed.
+
+    Raises:
+        TableError: If a class has fewer, or the labels are several that do not exclude each other.
+    """
     if recipe.labels_per_class is None:
         return index
     truth, names = target.matrix(index.frame), target.names

@@ -137,8 +137,7 @@ def paired_segmentation(
     if wanted is None:
         wanted = [n for n in measures.names() if n in first.columns and n in second.columns]
     one = read_table(first, wanted)
-    other = read_table(_as_in(second, one), wanted)
-    _same_masks(one, other)
+    other = read_like(one, second)
     found = written(
         one, other.values - one.values, Writer(one.units, confidence, rule), replicates, seed
     )
@@ -190,15 +189,33 @@ def read_table(table: pl.DataFrame, wanted: Sequence[str] | None = None) -> Grid
     )
 
 
+def read_like(first: Grid, table: pl.DataFrame) -> Grid:
+    """Another run on the same masks, its images and classes in the order of the first.
+
+    Raises:
+        TableError: If the runs were not judged on the same masks with the same settings.
+    """
+    other = read_table(_as_in(table, first), first.measures)
+    _same_masks(first, other)
+    return other
+
+
 def _places(column: pl.Series, known: Sequence[str]) -> check.Integers:
     place = {name: number for number, name in enumerate(known)}
     return np.array([place[name] for name in column], dtype=np.int64)
 
 
-def written(
-    grid: Grid, values: Floats, write: Writer, replicates: int, seed: int
-) -> dict[str, Any]:
-    """`metrics` and `classes` of these values, shape (N, K, M)."""
+def measured(
+    grid: Grid, values: Floats, *, replicates: int, seed: int
+) -> tuple[dict[str, Measured], dict[str, dict[str, Measured]]]:
+    """Means over patients with their replicates: over all classes, and of each class.
+
+    Args:
+        grid: Whose images, classes and measures these are.
+        values: Shape (N, K, M), NaN where undefined.
+        replicates: Bootstrap replicates; all calls with the same patients draw the same ones.
+        seed: Of the replicates.
+    """
     images, classes, kinds = values.shape
     of_patients = by_unit(values.reshape(images, -1), grid.units)
     drawn = bootstrap.means(of_patients, replicates=replicates, seed=seed)
@@ -218,6 +235,15 @@ def written(
         kind: mean_over_labels({name: table[kind] for name, table in tables.items()})
         for kind in grid.measures
     }
+    return together, tables
+
+
+def written(
+    grid: Grid, values: Floats, write: Writer, replicates: int, seed: int
+) -> dict[str, Any]:
+    """`metrics` and `classes` of these values, shape (N, K, M)."""
+    together, tables = measured(grid, values, replicates=replicates, seed=seed)
+    undefined = np.isnan(values).sum(axis=0)
     return {
         "metrics": _entries(grid, together, undefined.sum(axis=0), write),
         "classes": {

@@ -88,7 +88,7 @@ def load_outlined(
         )
     index, notes = parted(index, recipe)
     _check_parts(index)
-    index = _few_masks(index, recipe)
+    index = few_masks(index, recipe)
     notes += _without(index)
     index = index.with_frame(index.frame.filter(pl.col("mask_path").is_not_null()))
     steps = steps_of(index, recipe)
@@ -147,8 +147,12 @@ def _foreground(counts: pl.Series) -> int:
     return int((known.list.sum() - known.list.first()).sum())
 
 
-def _few_masks(index: Index, recipe: Recipe) -> Index:
-    """The training part cut down to so many images with a mask, drawn by the seed."""
+def few_masks(index: Index, recipe: Recipe) -> Index:
+    """The training part cut down to so many images with a mask, drawn by the seed.
+
+    Raises:
+        TableError: If there are fewer.
+    """
     if recipe.labels_per_class is None:
         return index
     candidates = np.flatnonzero(_masked(index.frame, "train"))
