@@ -36,6 +36,7 @@ NOT_PYTHON = {  # the other files cannot hold a docstring
     "discovery.html.j2": "The page of discovered patterns.",
     "pretraining.html.j2": "The page of a pretraining.",
     "pretraining.md.j2": "The card of a pretraining.",
+    "pretraining_study.html.j2": "The page of what pretrainings were worth.",
     "parts.html.j2": "Pieces that several pages share.",
     "report.css": "How the pages look, light and dark, wide and narrow, on paper.",
     "report.html.j2": "The page of one run.",

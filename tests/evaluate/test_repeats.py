@@ -1,6 +1,7 @@
 """Means over seeds and patients at once, and labels that a curve needs, against their definitions."""
 
 import math
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -59,9 +60,7 @@ def needed(scores, labels, goal):
     """The definition: walk along the curve until it is there."""
     if scores[0] >= goal:
         return labels[0]
-    for (a, b), (x, y) in zip(
-        zip(labels, labels[1:], strict=False), zip(scores, scores[1:], strict=False), strict=True
-    ):
+    for (a, b), (x, y) in zip(pairwise(labels), pairwise(scores), strict=True):
         if y >= goal:
             return math.exp(math.log(a) + (goal - x) / (y - x) * (math.log(b) - math.log(a)))
     return math.inf
