@@ -254,7 +254,7 @@ def test_the_command_prints_the_answer_and_fails_where_a_run_did(
     assert re.search(r"head (has|does not have) a significantly (higher|lower) AUROC", said)
     assert "transfer.html" in said
     monkeypatch.setattr(module, "finished", lambda run: run.path.name.startswith("vanilla"))
-    monkeypatch.setattr(module, "_train", lambda *_: "it broke")
+    monkeypatch.setattr(module, "_make", lambda *_: "it broke")
     assert main(call) == 2
     assert "1 of 2 runs broke: head-0" in capsys.readouterr().err
     monkeypatch.setattr(module, "finished", lambda _: False)
