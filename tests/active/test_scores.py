@@ -82,3 +82,11 @@ class TestVariationRatio:
     def test_absent_views_have_no_vote(self):
         p = np.array([[[0.9, 0.1], [0.2, 0.8], [0.2, 0.8]]])
         assert VariationRatio().scores(Evidence(p, counts=np.array([2]))) == pytest.approx(0.5)
+
+
+@pytest.mark.parametrize(
+    "part", [Entropy(), LeastConfident(), Margin(), MutualInformation(), VariationRatio()]
+)
+def test_a_candidate_all_views_are_sure_of_scores_nought(part):
+    sure = np.repeat([[[0.0, 1.0, 0.0]]], 4, axis=1)
+    assert part.scores(Evidence(sure)).tolist() == [0.0]

@@ -195,5 +195,6 @@ def _check_probabilities(block: Doubles, present: Bools, start: int, *, independ
         total = block[row, away[row].argmax()].sum()
         raise EvidenceError(
             f"exclusive classes must sum to 1 (within {SUM}), got {total:.4g} for candidate"
-            f" {start + row} (counted from 0). Labels that may hold together are independent."
+            f" {start + row} (counted from 0). If labels may hold together, say so: independent=True, or"
+            " --independent."
         )

@@ -24,9 +24,9 @@ class ClaspPe(Selection):
     taking the best. A share of the budget goes to the classes in equal parts, each from the
     candidates that the model holds for that class; the rest to whoever scores highest.
 
-    The paper asks for patches of volumes and weighs the voxels of a class; here a candidate belongs to the class of its
-    mean prediction, of independent labels to each that it says yes to (or to none). The
-    defaults are ours, not the paper's.
+    The paper asks for patches of segmented volumes. That a candidate belongs to the class of its mean
+    prediction, of independent labels to each that it names (or to none), is our reading for
+    images, and the defaults are ours.
     """
 
     source: ClassVar[str] = (
