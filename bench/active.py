@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import json
 import resource
+import statistics
 import subprocess
 import sys
 from collections.abc import Callable
 
 import numpy as np
 
-from bench.timing import Table, in_turn, ratio, seconds
+from bench import timing
+from bench.timing import Clock, Table, in_turn, ratio, seconds
 from medgraft.active.acquisition.aift import Aift
 from medgraft.active.acquisition.entropy import Entropy
 from medgraft.active.acquisition.mutual_information import MutualInformation
@@ -17,7 +20,7 @@ from medgraft.active.evidence import Evidence
 from medgraft.active.farthest import farthest_first
 
 POOL, VIEWS = 100_000, 24
-VALUES, CHOSEN, SMALL = 512, 1_000, 20
+VALUES, CHOSEN, PART, SMALL = 512, 1_000, 50, 20
 LOOPED = 300  # candidates of the loop over pairs, whose time is scaled
 
 
@@ -28,8 +31,9 @@ def measure() -> Table:
         text=(
             f"{POOL:,} candidates with {VIEWS} views of two classes; their scores, the check of the probabilities"
             f" included. The loop over pairs of views ran on {LOOPED} candidates and is scaled. Core sets of"
-            f" {VALUES} values in single precision, {SMALL} labelled already: both choose the same candidates in the same order."
-            " scikit-activeml keeps a row of utilities per choice. Memory is what the process held at most, beyond"
+            f" {VALUES} values in single precision, {SMALL} labelled already, each run in a process of its own: both choose the same candidates in the same order."
+            f" scikit-activeml keeps a row of utilities for each choice ({8 * POOL * CHOSEN / 1e6:,.0f} MB for {CHOSEN:,} of {POOL:,}),"
+            " whose memory is counted as far as it ran. Memory is what the process held at most, beyond"
             " the features themselves (205 MB), with the same libraries loaded."
         ),
         header=(
@@ -88,18 +92,18 @@ def scored() -> list[tuple[str, ...]]:
     ]
     rows = []
     for what, rival, first, second, scale in compared:
-        timing = in_turn({"medgraft": first, "rival": second}, repeats=5)
-        theirs = timing.median("rival") * scale
+        taken = in_turn({"medgraft": first, "rival": second}, repeats=5)
+        theirs = taken.median("rival") * scale
         rows.append(
             (
                 what,
                 rival,
-                seconds(timing.median("medgraft")),
+                seconds(taken.median("medgraft")),
                 seconds(theirs),
-                ratio(theirs / timing.median("medgraft")),
+                ratio(theirs / taken.median("medgraft")),
                 "",
                 "",
-                str(timing.repeats),
+                str(taken.repeats),
             )
         )
     return rows
@@ -116,42 +120,35 @@ def pairs(p: np.ndarray) -> np.ndarray:
 
 
 def covered() -> list[tuple[str, ...]]:
-    """Core sets of two sizes; memory is taken in processes of their own."""
-    from skactiveml.pool import CoreSet
-
+    """Core sets of two sizes, each run in a process of its own, where its memory can be told."""
     rows = []
-    for pool, chosen in ((20_000, 200), (POOL, CHOSEN)):
-        x = points(pool)
-        y = np.full(pool, np.nan)
-        y[:SMALL] = 0
-
-        chose: dict[str, np.ndarray] = {}
-
-        def own(x: np.ndarray = x, chosen: int = chosen, chose: dict = chose) -> None:
-            rng = np.random.default_rng(0)
-            chose["own"] = farthest_first(x[SMALL:], chosen, rng, covered=x[:SMALL]) + SMALL
-
-        def rival(
-            x: np.ndarray = x, y: np.ndarray = y, n: int = chosen, chose: dict = chose
-        ) -> None:
-            chose["rival"] = CoreSet(random_state=0).query(x, y, batch_size=n)
-
-        timing = in_turn({"medgraft": own, "rival": rival}, repeats=1, warm=False)
-        if not (chose["own"] == chose["rival"]).all():
+    for pool, chosen, theirs, repeats in ((20_000, 200, 200, 3), (POOL, CHOSEN, PART, 1)):
+        own, rival = [], []
+        for _ in range(repeats):
+            own.append(alone("medgraft", pool, chosen))
+            rival.append(alone("rival", pool, theirs))
+        if any(run["choice"] != own[0]["choice"][:theirs] for run in rival):
             raise AssertionError("both must choose the same candidates")
-        memory = [held(name, pool, chosen) for name in ("medgraft", "rival")]
+        took = statistics.median(run["seconds"] for run in own)
+        scaled = statistics.median(run["seconds"] for run in rival) * chosen / theirs
         rows.append(
             (
                 f"core set: {chosen:,} of {pool:,}",
-                "scikit-activeml",
-                seconds(timing.median("medgraft")),
-                seconds(timing.median("rival")),
-                ratio(timing.times_faster("medgraft", "rival")),
-                *(f"{size:,.0f} MB" for size in memory),
-                str(timing.repeats),
+                "scikit-activeml"
+                + (f" ({theirs} of them, time scaled)" if theirs < chosen else ""),
+                seconds(took),
+                seconds(scaled),
+                ratio(scaled / took),
+                *(memory(runs) if pool == POOL else "" for runs in (own, rival)),
+                str(repeats),
             )
         )
     return rows
+
+
+def memory(runs: list[dict]) -> str:
+    """Megabytes; of a small pool they vanish beside what the libraries once held."""
+    return f"{max(run['megabytes'] for run in runs):,.0f} MB"
 
 
 def points(count: int) -> np.ndarray:
@@ -165,30 +162,37 @@ def points(count: int) -> np.ndarray:
     return x
 
 
-def held(name: str, pool: int, chosen: int) -> float:
-    """Megabytes that one side held at most, beyond the features, in a process of its own."""
+def alone(name: str, pool: int, chosen: int) -> dict:
+    """Seconds, megabytes and choice of one side in a process of its own."""
+    words = [name, str(pool), str(chosen), timing.CLOCK.name]
     said = subprocess.run(
-        [sys.executable, "-W", "ignore", "-m", "bench.active", name, str(pool), str(chosen)],
+        [sys.executable, "-W", "ignore", "-m", "bench.active", *words],
         check=True,
         capture_output=True,
         text=True,
     )
-    return float(said.stdout)
+    return json.loads(said.stdout)
 
 
-def _measure_one(name: str, pool: int, chosen: int) -> None:
+def choose(name: str, pool: int, chosen: int, clock: Clock) -> dict:
+    """Run one side; memory is what the process held at most beyond what it held before."""
     from skactiveml.pool import CoreSet
 
     x = points(pool)
+    y = np.full(pool, np.nan)
+    y[:SMALL] = 0
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    began = clock()
     if name == "medgraft":
-        farthest_first(x[SMALL:], chosen, np.random.default_rng(0), covered=x[:SMALL])
+        rng = np.random.default_rng(0)
+        found = farthest_first(x[SMALL:], chosen, rng, covered=x[:SMALL]) + SMALL
     else:
-        y = np.full(pool, np.nan)
-        y[:SMALL] = 0
-        CoreSet(random_state=0).query(x, y, batch_size=chosen)
-    print((resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1024)
+        found = CoreSet(random_state=0).query(x, y, batch_size=chosen)
+    took = clock() - began
+    held = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before
+    return {"seconds": took, "megabytes": held / 1024, "choice": [int(row) for row in found]}
 
 
 if __name__ == "__main__":
-    _measure_one(sys.argv[1], int(sys.argv[2]), int(sys.argv[3]))
+    name, pool, chosen, clock = sys.argv[1:]
+    print(json.dumps(choose(name, int(pool), int(chosen), Clock(clock))))
