@@ -18,6 +18,7 @@ from medgraft.errors import LedgerError, OutputError, TableError
 from medgraft.ledger.schema import leases
 
 BUSY_SECONDS = 20.0  # how long a writer waits for the others
+FORBIDDEN = ("readonly", "read-only", "permission denied", "unable to open database file")
 LONG_AGO = 600  # seconds after which a connection is tried before it is used
 
 
@@ -90,7 +91,7 @@ class Database:
                 f"the ledger {self.name} needs room on the disk, and there is none; nothing of this"
                 " was saved. Free some space and try again."
             )
-        if "readonly" in text or "read-only" in text or "permission denied" in text:
+        if any(said in text for said in FORBIDDEN):
             return OutputError(
                 f"the ledger {self.name} must be writable, with the folder that it lies in:"
                 f" {error.orig}. Give yourself the right to write there, or copy the campaign."

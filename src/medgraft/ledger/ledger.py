@@ -6,7 +6,9 @@ import json
 import secrets
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
+from statistics import median
 from typing import TYPE_CHECKING, Literal
 
 from sqlalchemy import Connection, func, insert, literal, select
@@ -142,6 +144,12 @@ class Ledger:
                 .where(readers.c.role == "reader", items.c.batch == batch)
             )
             connection.execute(insert(waiting).from_select(["reader", "position"], given))
+
+    def batches(self) -> dict[int, datetime]:
+        """The batches that were queued, and when."""
+        with self.database.reading() as connection:
+            rows = connection.execute(select(batches).order_by(batches.c.number)).all()
+        return {row.number: clock.read(row.at) for row in rows}
 
     def queued(self, image_id: str) -> Queued:
         """What is known of a queued image.
@@ -488,6 +496,17 @@ class Ledger:
             passed={name: passed.get(name, 0) for name in everybody},
             waiting={name: still.get(name, 0) for name in everybody},
         )
+
+    def pace(self) -> dict[str, float]:
+        """Median seconds of an answer, by reader; those whose answers nobody timed are left out."""
+        timed = select(events.c.reader, events.c.seconds).where(
+            events.c.act == "answer", events.c.seconds.is_not(None)
+        )
+        seconds: dict[str, list[float]] = {}
+        with self.database.reading() as connection:
+            for row in connection.execute(timed):
+                seconds.setdefault(row.reader, []).append(row.seconds)
+        return {name: median(found) for name, found in sorted(seconds.items())}
 
     def close(self) -> None:
         """Close all connections."""

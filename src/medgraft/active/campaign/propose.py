@@ -1,0 +1,311 @@
+"""Train on the labels so far, choose what to label next, and queue it; resumable at any point."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+
+from medgraft.active.acquisition import Score, acquisitions
+from medgraft.active.campaign.labelled import labelled, why_not
+from medgraft.active.campaign.looking import look_with_run, look_with_weights
+from medgraft.active.campaign.reasons import probabilities, reasons
+from medgraft.active.campaign.settings import Open, opened
+from medgraft.active.campaign.start import cold_start
+from medgraft.active.folder import CampaignFolder, RoundFolder
+from medgraft.errors import CheckRefusedError, OutputError, TableError
+from medgraft.files import read_json, write_json
+from medgraft.index import Index
+from medgraft.ledger import Queued
+from medgraft.runs import RunFolder
+from medgraft.seeds import derive, generator
+from medgraft.spec import build, write
+from medgraft.train.continuing import DIVIDE, slower
+from medgraft.train.predict import read_answering
+from medgraft.train.recipe import Recipe
+from medgraft.train.record import FINISHED, now
+from medgraft.train.train import train
+
+LEARN, MEASURE = "learn", "measure"
+
+
+@dataclass(frozen=True)
+class Proposed:
+    """A batch that was queued.
+
+    Attributes:
+        number: Of the batch.
+        learn: Images that were chosen to learn from.
+        measure: Images that were drawn to measure on.
+        by: The acquisition that chose.
+        run: The training; None where there was nothing to train on.
+        notes: What the user must know.
+    """
+
+    number: int
+    learn: int
+    measure: int
+    by: str
+    run: RunFolder | None
+    notes: tuple[str, ...]
+
+
+def propose(path: Path, *, command: list[str], unfinished: bool = False) -> Proposed:
+    """Queue the next batch of a campaign.
+
+    Each step is written down before the next one begins: the labels that are learnt from, the
+    training, the choice, the queue. Whoever was interrupted calls it again, and it goes on where it was.
+
+    Args:
+        path: Folder of the campaign.
+        command: How this was called, for the record of the training.
+        unfinished: Go on although readers have not finished the batches before.
+
+    Raises:
+        CheckRefusedError: If readers have not finished.
+        TableError: If nothing is left to propose, or the campaign is not usable.
+        OutputError: If another process proposes for this campaign.
+        TrainingError: If training cannot go on.
+    """
+    with opened(path) as campaign, _alone(campaign.folder):
+        number = _number(campaign)
+        place = campaign.folder.round(number)
+        if not place.proposal.is_file():
+            if not place.path.is_dir() and not unfinished:
+                _check_finished(campaign)
+            write_json(place.proposal, _chosen(campaign, place, command))
+        found = read_json(place.proposal)
+        campaign.ledger.queue(number, [_queued(one) for one in found["images"]])
+    roles = [one["role"] for one in found["images"]]
+    return Proposed(
+        number,
+        roles.count(LEARN),
+        roles.count(MEASURE),
+        found["by"],
+        place.run if found["model"] else None,
+        tuple(found["notes"]),
+    )
+
+
+@contextmanager
+def _alone(folder: CampaignFolder) -> Iterator[None]:
+    """Hold the lock of a campaign; the system frees it even if this process is killed."""
+    try:
+        import fcntl
+    except ImportError:  # not a POSIX system: the queue still takes a batch once
+        yield
+        return
+    try:
+        handle = folder.lock.open("w")
+    except OSError as error:
+        raise OutputError(
+            f"'{folder.path}' must be writable: {error.strerror}. Copy the campaign elsewhere."
+        ) from error
+    with handle:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise OutputError(
+                f"one process at a time may propose, and another does so for '{folder.path}'."
+                " Wait for it."
+            ) from None
+        yield
+
+
+def _number(campaign: Open) -> int:
+    """Of the round that was begun and not queued, or of the next one."""
+    last = max((one.number for one in campaign.folder.rounds()), default=0)
+    queued = max(campaign.ledger.batches(), default=0)
+    return last if last > queued else queued + 1
+
+
+def _check_finished(campaign: Open) -> None:
+    found = campaign.ledger.progress()
+    if found.open:
+        raise CheckRefusedError(
+            f"readers must finish a batch before the next one is chosen, and {found.open} of"
+            f" {found.images} images still wait for one. Label them (`medgraft label"
+            f" {campaign.folder.path}`), or pass --unfinished to go on without them."
+        )
+
+
+# --- what is chosen -------------------------------------------------------------------------
+
+
+def _chosen(campaign: Open, place: RoundFolder, command: list[str]) -> dict[str, Any]:
+    """The proposal of a round, from its training on."""
+    index = Index.load(campaign.folder.index)
+    known = _labels(campaign, index, place)
+    queued = set(campaign.ledger.labels()["image_id"])
+    waiting = _ids(index.part("train").frame, without=queued | set(known.frame["image_id"]))
+    if not waiting:
+        raise TableError(
+            f"no image is left to propose: all {index.part('train').frame['image_id'].n_unique()} of"
+            " the train part are labelled or queued. `medgraft active export` writes the labels."
+        )
+    notes: list[str] = []
+    reason = why_not(known)
+    run = None
+    if reason is None:
+        run = _trained(campaign, place, command, notes)
+    elif place.number > 1:
+        notes.append(f"No model was trained, since {reason}; chosen as at the start.")
+    by, images = _learn(campaign, index, known, waiting, run, place.number, notes)
+    if place.number == 1:
+        images += _measure(campaign, index, queued | set(known.frame["image_id"]), notes)
+        images = _mixed(images, campaign.settings.recipe.seed)
+    model = f"rounds/{place.path.name}/run" if run else ""
+    train_rows = known.part("train").frame
+    return {
+        "number": place.number,
+        "at": now(),
+        "by": by,
+        "model": model,
+        "labels": train_rows["image_id"].n_unique(),
+        "notes": notes,
+        "images": [{**one, "rank": rank, "model": model} for rank, one in enumerate(images)],
+    }
+
+
+def _labels(campaign: Open, index: Index, place: RoundFolder) -> Index:
+    """What is labelled, as of the beginning of the round."""
+    if not place.labelled.is_file():
+        labelled(index, campaign.ledger.labels()).save(place.labelled)
+    return Index.load(place.labelled)
+
+
+def _ids(frame: pl.DataFrame, *, without: set[str]) -> list[str]:
+    unique = frame["image_id"].unique(maintain_order=True)
+    return [one for one in unique if one not in without]
+
+
+def _learn(
+    campaign: Open,
+    index: Index,
+    known: Index,
+    waiting: Sequence[str],
+    run: RunFolder | None,
+    number: int,
+    notes: list[str],
+) -> tuple[str, list[dict[str, Any]]]:
+    """The acquisition with all its options, and what it chose."""
+    settings, recipe = campaign.settings, campaign.settings.recipe
+    labels = _words(known.part("train"))
+    if run is not None:
+        looked = look_with_run(
+            run,
+            index,
+            waiting,
+            list(labels),
+            views=settings.views,
+            seed=derive(recipe.seed, "round", number),
+        )
+        text = settings.acquisition
+    else:
+        classes = len(campaign.ledger.campaign.names)
+        looked = look_with_weights(recipe, index, waiting, list(labels), classes)
+        text = cold_start(settings, recipe)
+    if looked.unreadable:
+        notes.append(f"{looked.unreadable} images could not be prepared and were left out.")
+    part = build(acquisitions, text)
+    by = write(text.partition(":")[0], part)
+    count = min(settings.batch, looked.evidence.candidates)
+    chosen = part.select(looked.evidence, count, generator(recipe.seed, "choose", number)).tolist()
+    scores = part.scores(looked.evidence) if isinstance(part, Score) else None
+    why = reasons(looked, chosen, by=text, scores=scores, labels=labels)
+    return by, [
+        {
+            "image_id": looked.candidates[row],
+            "role": LEARN,
+            "why": one,
+            "probabilities": probabilities(looked, row),
+        }
+        for row, one in zip(chosen, why, strict=True)
+    ]
+
+
+def _words(known: Index) -> dict[str, str]:
+    """Each labelled image and what it is, in words."""
+    if len(known.labels) == 1 and known.frame[known.labels[0]].dtype == pl.String:
+        return dict(known.frame.select("image_id", known.labels[0]).iter_rows())
+    return {
+        row["image_id"]: " and ".join(n for n in known.labels if row[n] == 1) or "none"
+        for row in known.frame.iter_rows(named=True)
+    }
+
+
+def _measure(
+    campaign: Open, index: Index, taken: set[str], notes: list[str]
+) -> list[dict[str, Any]]:
+    """Images drawn by chance, two of three from the test part, to measure every round on."""
+    wanted, rng = campaign.settings.measure, generator(campaign.settings.recipe.seed, "measure")
+    val = _ids(index.part("val").frame, without=taken)
+    test = _ids(index.part("test").frame, without=taken)
+    of_val = min(wanted // 3, len(val))
+    shares = ((test, min(wanted - of_val, len(test))), (val, of_val))
+    if sum(count for _, count in shares) < wanted:
+        notes.append("The test and val parts have fewer images than are to be measured on.")
+    return [
+        {
+            "image_id": one,
+            "role": MEASURE,
+            "why": {"chosen_by": "chance, to measure the model on"},
+            "probabilities": None,
+        }
+        for ids, count in shares
+        for one in rng.permutation(np.array(ids, dtype=object))[:count]
+    ]
+
+
+def _mixed(images: list[dict[str, Any]], seed: int) -> list[dict[str, Any]]:
+    """In an order of chance, so that a reader cannot tell which images measure."""
+    return [images[k] for k in generator(seed, "order").permutation(len(images))]
+
+
+def _queued(one: Mapping[str, Any]) -> Queued:
+    keys = ("image_id", "rank", "why", "probabilities", "model")
+    return Queued(**{key: one[key] for key in keys})
+
+
+# --- training -------------------------------------------------------------------------------
+
+
+def _trained(campaign: Open, place: RoundFolder, command: list[str], notes: list[str]) -> RunFolder:
+    """The finished training of a round; one that was interrupted goes on."""
+    run = place.run
+    if run.record.is_file() and read_json(run.record)["status"] == FINISHED:
+        return run
+    resume = run.recipe.is_file()
+    if not resume:
+        shutil.rmtree(run.path, ignore_errors=True)  # stopped before it had begun
+    train(place.labelled, run.path, _recipe(campaign, place, notes), command=command, resume=resume)
+    return run
+
+
+def _recipe(campaign: Open, place: RoundFolder, notes: list[str]) -> Recipe:
+    """The recipe of a round: that of the campaign, or one that goes on from the round before."""
+    recipe = campaign.settings.recipe
+    if campaign.settings.continual == "AFT(LQ)":
+        return recipe
+    earlier = [one.run for one in campaign.folder.rounds() if one.number < place.number]
+    finished = [run for run in earlier if run.weights_record.is_file()]
+    if not finished:
+        return recipe
+    last = finished[-1]
+    if list(read_answering(last)["labels"]) != _classes(place):
+        notes.append("The classes have changed, so the network was trained from the start.")
+        return recipe
+    own = {"weights": str(last.path), "continues": str(last.path)}
+    return slower(recipe, DIVIDE).model_copy(update=own)
+
+
+def _classes(place: RoundFolder) -> list[str]:
+    from medgraft.index.target import Target
+
+    return list(Target.of(Index.load(place.labelled)).names)
