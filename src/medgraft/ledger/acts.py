@@ -7,7 +7,7 @@ import math
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, delete, insert, select, update
+from sqlalchemy import Connection, delete, exists, insert, select, update
 
 from medgraft.errors import ArgumentError, LeaseError, LedgerError, UnknownNameError
 from medgraft.ledger import clock
@@ -135,14 +135,11 @@ def rule(connection: Connection, campaign: Campaign, given: Given) -> Event:
 
 def undo(connection: Connection, campaign: Campaign, given: Given) -> Event | None:
     """Take back the last act of a reader that still holds; None if there is none."""
-    undone = select(events.c.about).where(events.c.act == "undo", events.c.about.is_not(None))
+    later = events.alias()
+    undone = exists().where(later.c.about == events.c.number, later.c.act == "undo")
     row = connection.execute(
         select(events)
-        .where(
-            events.c.reader == given.reader,
-            events.c.act.in_(UNDOABLE),
-            events.c.number.not_in(undone.where(events.c.reader == given.reader)),
-        )
+        .where(events.c.reader == given.reader, events.c.act.in_(UNDOABLE), ~undone)
         .order_by(events.c.number.desc())
         .limit(1)
     ).one_or_none()
