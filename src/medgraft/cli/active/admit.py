@@ -19,7 +19,11 @@ class Admit:
 
     campaign: Annotated[Path, tyro.conf.Positional]
     """Folder that `medgraft active start` wrote."""
-    names: Annotated[tuple[str, ...], tyro.conf.Positional]
+    names: Annotated[
+        tuple[str, ...],
+        tyro.conf.Positional,
+        tyro.conf.arg(metavar="NAME [NAME ...]", help_behavior_hint="(at least one)"),
+    ]
     """Of the people."""
     adjudicator: bool = False
     """They settle what readers leave open, instead of reading."""

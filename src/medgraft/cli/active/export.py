@@ -13,10 +13,9 @@ import tyro
 class Export:
     """Write the labels of a campaign as CSV, or an index to train on, or a sheet to read offline.
 
-    A CSV file holds what every reader says as of now, a row per reading, and
-    `medgraft active import` reads it. With --sheet it holds the images that a reader may still
-    read, with an empty column to be filled in. A file that ends in .parquet becomes an index of the
-    labelled images, for `medgraft train`.
+    A CSV file holds what every reader says as of now, a row per reading, as `medgraft active import`
+    reads it. With --sheet it holds the images that a reader may still read, with an empty column to
+    be filled in. A file that ends in .parquet becomes an index of the labelled images, to train on.
 
     Examples:
         medgraft active export campaign --out readings.csv

@@ -1,0 +1,117 @@
+"""The commands of a campaign: what they print, write and return."""
+
+import json
+
+import polars as pl
+import pytest
+
+from medgraft.active.folder import CampaignFolder
+from medgraft.cli.__main__ import main
+from medgraft.index import Index
+from tests.active.campaign.conftest import batch
+
+QUICK = ["--size", "32", "--after", "layer3", "--epochs", "1", "--batch-size", "8"]
+
+
+@pytest.fixture
+def campaign(spots, tmp_path, capsys):
+    """A campaign with its first batch and a reader, by commands alone."""
+    out = tmp_path / "campaign"
+    start = ["active", "start", str(spots), "--out", str(out), "--classes", "left,right"]
+    assert main([*start, "--batch", "4", "--measure", "5", *QUICK]) == 0
+    assert main(["active", "admit", str(out), "anna"]) == 0
+    assert main(["active", "propose", str(out)]) == 0
+    said = capsys.readouterr().out
+    assert "readers: anna" in said
+    assert "batch 1: 4 images to learn from, chosen by random" in said
+    assert "and 5 drawn by chance to measure on" in said
+    return out
+
+
+def test_a_sheet_goes_out_and_comes_back(campaign, tmp_path, capsys):
+    sheet = tmp_path / "anna.csv"
+    assert main(["active", "export", str(campaign), "--sheet", "anna", "--out", str(sheet)]) == 0
+    table = pl.read_csv(sheet, infer_schema=False)
+    assert table["image_id"].to_list() == batch(CampaignFolder(campaign), 1)
+    assert table["path"].str.starts_with("images/").all()
+    table.with_columns(label=pl.lit("left")).write_csv(sheet)
+    assert main(["active", "import", str(campaign), str(sheet)]) == 0
+    assert "9 readings added, 0 corrected, 0 were there" in capsys.readouterr().out
+
+    table.with_columns(label=pl.lit("right")).head(2).write_csv(sheet)
+    report = tmp_path / "conflicts.csv"
+    again = ["active", "import", str(campaign), str(sheet)]
+    assert main([*again, "--report", str(report)]) == 3
+    caught = capsys.readouterr()
+    assert "refused: 2 rows" in caught.err
+    assert "the ledger has anna: left" in caught.out
+    assert pl.read_csv(report)["line"].to_list() == [2, 3]
+    assert main([*again, "--correct"]) == 0
+    assert "2 corrected" in capsys.readouterr().out
+
+    labels = tmp_path / "labelled.parquet"
+    assert main(["active", "export", str(campaign), "--out", str(labels)]) == 0
+    assert Index.load(labels).frame["label"].value_counts().sort("label").rows() == [
+        ("left", 7), ("right", 2),
+    ]  # fmt: skip
+
+
+def test_status_says_where_it_stands_in_words_and_in_json(campaign, capsys):
+    assert main(["active", "status", str(campaign)]) == 0
+    said = capsys.readouterr().out
+    assert "9 images queued: 9 open" in said
+    assert "9 images wait for readers" in said
+    assert main(["active", "status", str(campaign), "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["progress"]["open"] == 9
+
+
+def test_to_propose_before_readers_have_finished_is_refused(campaign, capsys):
+    assert main(["active", "propose", str(campaign)]) == 3
+    assert "9 of 9 images still wait" in capsys.readouterr().err
+    assert main(["active", "propose", str(campaign), "--unfinished"]) == 0
+    assert "batch 2" in capsys.readouterr().out
+
+
+def test_classes_may_come_with_definitions(spots, tmp_path):
+    from medgraft.active.campaign.settings import opened
+
+    table = tmp_path / "classes.csv"
+    table.write_text('name,definition,key\nleft,"Bright on the left, at most half.",l\nright,,\n')
+    out = tmp_path / "defined"
+    start = ["active", "start", str(spots), "--out", str(out), *QUICK]
+    assert main([*start, "--definitions", str(table)]) == 0
+    with opened(out) as campaign:
+        left, right = campaign.ledger.campaign.classes
+    assert (left.definition, left.key) == ("Bright on the left, at most half.", "l")
+    assert (right.definition, right.key) == ("", "1")
+
+
+@pytest.mark.parametrize(
+    ("flags", "said"),
+    [
+        ([], "either --classes or --definitions, got neither"),
+        (["--classes", "a,b", "--definitions", "x.csv"], "got both"),
+        (["--definitions", "none.csv"], "must be a readable CSV file"),
+        (["--classes", "only"], "at least 2 classes"),
+        (["--classes", "a,b", "--acquisition", "entrpy"], "Did you mean 'entropy'"),
+        (["--classes", "a,b", "--batch", "0"], "batch: input should be greater than or equal to 1"),
+    ],
+)
+def test_a_wrong_start_is_one_line_and_no_folder(spots, tmp_path, capsys, flags, said):
+    out = tmp_path / "c"
+    assert main(["active", "start", str(spots), "--out", str(out), *flags, *QUICK]) == 2
+    caught = capsys.readouterr().err
+    assert said in caught
+    assert caught.count("\n") == 1
+    assert not out.exists()
+
+
+def test_an_export_that_is_neither_is_refused(campaign, tmp_path, capsys):
+    assert main(["active", "export", str(campaign), "--out", str(tmp_path / "x.txt")]) == 2
+    assert "must end in .csv or .parquet" in capsys.readouterr().err
+
+
+def test_an_unknown_reader_gets_no_sheet(campaign, tmp_path, capsys):
+    out = str(tmp_path / "x.csv")
+    assert main(["active", "export", str(campaign), "--sheet", "eve", "--out", out]) == 2
+    assert "'eve' must be admitted" in capsys.readouterr().err
