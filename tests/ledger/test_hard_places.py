@@ -43,6 +43,7 @@ def test_a_disk_that_is_full_loses_nothing_that_was_saved(begin, place):
 
 READ_ONLY = """
 import sys
+from pathlib import Path
 from medgraft.errors import OutputError
 from medgraft.ledger import open_ledger
 try:

@@ -290,7 +290,7 @@ def test_what_is_given_back_can_be_given_out_at_once(begin):
 
 def test_an_image_that_was_never_given_out_cannot_be_answered(begin):
     ledger = begin()
-    with pytest.raises(LeaseError, match="was not given to them"):
+    with pytest.raises(LeaseError, match="not in their hands"):
         ledger.answer("anna", "image-3", "normal")
 
 
