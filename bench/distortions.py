@@ -11,28 +11,29 @@ from tests.slow_twins import genesis as slow
 from torch import Tensor
 
 from bench.timing import Table, Timing, in_turn, milliseconds, ratio
+from medgraft.machine import keep_freed_memory
 from medgraft.pretext.distorter import Distorter, Stage
 from medgraft.pretext.genesis import models_genesis
 
 CUBE, FILM = (64, 64, 32), (224, 224)
-AGAIN = 16  # distortions per repeat: half of them shuffle, so one alone says little
+IMAGES = 32  # per repeat: half of them shuffle, so one alone says little
+REPEATS = 7
 TEXT = (
-    "The whole Models Genesis distortion, drawing included, on one thread; mean of 16 images (128 in the batch)"
-    " per repeat, as half of them draw no shuffling. The slow twin is the table of the method as a loop over windows"
-    " in numpy (`tests/slow_twins/genesis.py`). As published: 10,000 windows that read the original. Corrected:"
-    " windows in sequence, 10,000 in a volume, 1,000 in a flat image. MONAI: `RandCoarseShuffle` permutes the"
-    " voxels of 10,000 windows of one size (half of the largest that ours draw) with the"
-    " same shuffling asked of both, and `RandCoarseDropout` fills five windows."
+    "Time per image on one thread, drawing included; each repeat distorts 32 images, one after the other or as one batch."
+    " Models Genesis: against the table of the method as a loop over windows in numpy (`tests/slow_twins/genesis.py`),"
+    " which takes one image after the other in both cases. As published: 10,000 windows that read the original. Corrected:"
+    " windows in sequence, 10,000 in a volume, 1,000 in a flat image; both sides draw as many. MONAI: `RandCoarseShuffle`"
+    " permutes the voxels of as many windows of one size (half of the largest that ours draw), and `RandCoarseDropout` fills"
+    " five windows; both get one image after the other, as they have no batches. Freed memory is kept, as in pretraining."
 )
 
 
 def measure() -> Table:
     """Time all of them."""
     torch.set_num_threads(1)
+    keep_freed_memory()
     rows = [row for shape in (CUBE, FILM) for row in whole(shape)]
-    rows += batch()
-    with torch.inference_mode():
-        rows += [row for shape in (CUBE, FILM) for row in coarse(shape)]
+    rows += [row for shape in (CUBE, FILM) for row in coarse(shape)]
     return Table(
         title="Distortions for pretraining",
         text=TEXT,
@@ -40,9 +41,11 @@ def measure() -> Table:
             "what",
             "image",
             "rival",
-            "medgraft",
             "rival takes",
-            "medgraft is faster by",
+            "medgraft, one by one",
+            "is faster by",
+            "medgraft, 32 at once",
+            "is faster by",
             "repeats",
         ),
         rows=tuple(rows),
@@ -50,85 +53,78 @@ def measure() -> Table:
     )
 
 
-def row(what: str, image: str, rival: str, timing: Timing, times: int) -> tuple[str, ...]:
-    """One line of the table; seconds are of `times` images."""
+def row(what: str, shape: tuple[int, ...], rival: str, timing: Timing) -> tuple[str, ...]:
+    """One line of the table; seconds are of `IMAGES` images."""
     return (
         what,
-        image,
+        " x ".join(map(str, shape)),
         rival,
-        milliseconds(timing.median("medgraft") / times),
-        milliseconds(timing.median(rival) / times),
-        ratio(timing.times_faster("medgraft", than=rival)),
+        milliseconds(timing.median(rival) / IMAGES),
+        milliseconds(timing.median("alone") / IMAGES),
+        ratio(timing.times_faster("alone", than=rival)),
+        milliseconds(timing.median("batch") / IMAGES),
+        ratio(timing.times_faster("batch", than=rival)),
         str(timing.repeats),
     )
 
 
 def whole(shape: tuple[int, ...]) -> Iterator[tuple[str, ...]]:
-    """Models Genesis, one image at a time."""
-    image, size = torch.rand(1, 1, *shape), " x ".join(map(str, shape))
-    rng = np.random.default_rng(0)
+    """Models Genesis."""
+    image, rng = np.random.default_rng(0).random((1, *shape), np.float32), np.random.default_rng(0)
     for published, windows in ((True, 10_000), (False, 10_000 if len(shape) == 3 else 1000)):
-        fast = distort(models_genesis(len(shape), as_published=published), image)
-        array = image[0].numpy()
         timing = in_turn(
             {
-                "medgraft": lambda fast=fast: [fast() for _ in range(AGAIN)],
-                "slow twin": lambda array=array, published=published, windows=windows: [
-                    slow.models_genesis(array, rng, published, windows) for _ in range(AGAIN)
+                **both(models_genesis(len(shape), as_published=published), shape),
+                "slow twin": lambda published=published, windows=windows: [
+                    slow.models_genesis(image, rng, published, windows) for _ in range(IMAGES)
                 ],
             },
-            repeats=3,
+            repeats=REPEATS,
         )
         what = f"Models Genesis, {'as published' if published else 'corrected'}"
-        yield row(what, size, "slow twin", timing, AGAIN)
-
-
-def batch() -> Iterator[tuple[str, ...]]:
-    """128 flat images at once, as published."""
-    images = torch.rand(128, 1, *FILM)
-    rng = np.random.default_rng(0)
-    timing = in_turn(
-        {
-            "medgraft": distort(models_genesis(2, as_published=True), images),
-            "slow twin": lambda: [slow.models_genesis(one, rng) for one in images.numpy()],
-        },
-        repeats=1,
-        warm=False,
-    )
-    yield row("Models Genesis, as published", "batch of 128 x 224 x 224", "slow twin", timing, 128)
+        yield row(what, shape, "slow twin", timing)
 
 
 def coarse(shape: tuple[int, ...]) -> Iterator[tuple[str, ...]]:
     """One distortion at a time against its like in MONAI."""
     from monai.transforms import RandCoarseDropout, RandCoarseShuffle
 
-    size = " x ".join(map(str, shape))
-    image = torch.rand(1, 1, *shape)
+    image = torch.rand(1, *shape)
     middle = [max(1, side // 20) for side in shape]
-    shuffle = RandCoarseShuffle(holes=10_000, spatial_size=middle, prob=1.0)
     low, high = [side // 6 for side in shape], [side // 3 for side in shape]
+
+    def shuffle(windows: int) -> RandCoarseShuffle:
+        return RandCoarseShuffle(holes=windows, spatial_size=middle, prob=1.0)
+
     paint = RandCoarseDropout(
         holes=5, spatial_size=low, max_spatial_size=high, fill_value=(0, 1), prob=1.0
     )
-    for spec, name, rival, times in (
-        ("local_shuffle:windows=10000,as_published=true", "RandCoarseShuffle", shuffle, 1),
-        ("local_shuffle:windows=10000", "RandCoarseShuffle", shuffle, 1),
-        ("inpaint", "RandCoarseDropout", paint, AGAIN),
+    default = 10_000 if len(shape) == 3 else 1000
+    for spec, rival in (
+        ("local_shuffle:as_published=true", shuffle(10_000)),
+        ("local_shuffle", shuffle(default)),
+        ("inpaint", paint),
     ):
-        fast = distort(Distorter([Stage((spec,))], len(shape)), image)
+        name = type(rival).__name__
         timing = in_turn(
             {
-                "medgraft": lambda fast=fast, times=times: [fast() for _ in range(times)],
-                name: lambda rival=rival, times=times: [rival(image[0]) for _ in range(times)],
+                **both(Distorter([Stage((spec,))], len(shape)), shape),
+                name: lambda rival=rival: [rival(image) for _ in range(IMAGES)],
             },
-            repeats=3,
+            repeats=REPEATS,
         )
-        yield row(spec, size, name, timing, times)
+        yield row(spec, shape, name, timing)
 
 
-def distort(distorter: Distorter, images: Tensor) -> Callable[[], tuple[Tensor, Tensor]]:
-    """Draw and apply, with another seed every time."""
-    seeds = count()
-    return lambda: distorter.apply(
-        images, distorter.draw(len(images), images.shape[2:], seed=next(seeds))
-    )
+def both(distorter: Distorter, shape: tuple[int, ...]) -> dict[str, Callable[[], object]]:
+    """`IMAGES` images one by one, and as a batch; another seed every time."""
+    images, seeds = torch.rand(IMAGES, 1, *shape), count()
+
+    def distort(some: Tensor) -> Tensor:
+        draw = distorter.draw(len(some), some.shape[2:], seed=next(seeds))
+        return distorter.apply(some, draw)[0]
+
+    return {
+        "alone": lambda: [distort(one) for one in images.split(1)],
+        "batch": lambda: distort(images),
+    }

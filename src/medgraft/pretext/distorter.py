@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -19,7 +20,11 @@ from medgraft.pretext.distortions import Distortion, distortions
 from medgraft.pretext.flips import Flips
 from medgraft.seeds import derive
 
+# Values that are distorted together: what fits the cache of a processor, or the memory of an
+# accelerator (places in a group are 32-bit integers).
+_GROUP, _LARGE_GROUP = 1 << 18, 1 << 28
 Bools = npt.NDArray[np.bool_]
+Floats = npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True)
@@ -171,10 +176,11 @@ class Distorter:
         mirrored = np.zeros((count, self.dims), dtype=np.bool_)
         if self.flips is not None:
             mirrored = self.flips.draw(Stream(derive(seed, "distort", "flips"), ids), self.dims)
+        chances = Stream(derive(seed, "distort", "stages"), ids).unit(2 * len(self.stages))
         parts: list[Part] = []
         for number, stage in enumerate(self.stages):
-            chooser = Stream(derive(seed, "distort", "stage", number), ids)
-            for active in _alternatives(chooser, stage):
+            happens, chosen = chances[:, 2 * number], chances[:, 2 * number + 1]
+            for active in _alternatives(happens, chosen, stage):
                 place = len(parts)
                 stream = Stream(derive(seed, "distort", "part", place), ids)
                 values = self.parts[place].draw(stream, shape)
@@ -199,26 +205,32 @@ class Distorter:
         """
         _check(images, draw)
         targets = _mirrored(images, draw.mirrored)
-        work = targets if targets.dtype == torch.float64 else targets.float()
-        work = work.contiguous()
-        source = work
-        for part, drawn in zip(self.parts, draw.parts, strict=True):
-            rows = drawn.active.nonzero()[:, 0]
+        distorted = torch.empty_like(images, memory_format=torch.contiguous_format)
+        values = _GROUP if images.device.type == "cpu" else _LARGE_GROUP
+        step = max(1, values // math.prod(images.shape[1:]))
+        for first in range(0, len(images), step):
+            group = slice(first, first + step)
+            distorted[group] = self._distorted(targets[group], draw.parts, group)
+        return distorted, targets
+
+    def _distorted(self, images: Tensor, drawn: Sequence[Part], group: slice) -> Tensor:
+        """A group of the batch, all parts after another; maybe `images` themselves."""
+        images = images if images.dtype == torch.float64 else images.float()
+        for part, one in zip(self.parts, drawn, strict=True):
+            active = one.active[group]
+            rows = active.nonzero()[:, 0]
             if len(rows) == 0:
                 continue
             values = {
-                key: value[rows].to(images.device, non_blocking=True)
-                for key, value in drawn.values.items()
+                key: value[group][rows].to(images.device, non_blocking=True)
+                for key, value in one.values.items()
             }
-            if len(rows) == len(images):
-                work = part.change(work, values)
-                continue
-            work = work.clone() if work is source else work
-            rows = rows.to(images.device)
-            work[rows] = part.change(work[rows], values)
-        if work.data_ptr() == images.data_ptr() or work is source:
-            work = work.clone()
-        return work.to(images.dtype), targets
+            if len(rows) == len(active):
+                images = part.change(images, values)
+            else:
+                rows = rows.to(images.device)
+                images = images.index_copy(0, rows, part.change(images[rows], values))
+        return images
 
     def hidden(self, draw: Draw, device: torch.device | str = "cpu") -> Tensor:
         """Voxels of which the distorted images say nothing, bool, shape (B, 1, *shape)."""
@@ -232,11 +244,10 @@ class Distorter:
         return hidden
 
 
-def _alternatives(chooser: Stream, stage: Stage) -> list[Bools]:
-    """For each alternative, which samples it happens to; at most one of them happens to each."""
-    happens = chooser.unit()[:, 0] < stage.p
-    bounds = np.cumsum(stage.shares())[:-1]
-    chosen = np.searchsorted(bounds, chooser.unit()[:, 0], side="right")
+def _alternatives(first: Floats, second: Floats, stage: Stage) -> list[Bools]:
+    """Which samples each alternative happens to: if any, by the first number; by the second, which."""
+    happens = first < stage.p
+    chosen = np.searchsorted(np.cumsum(stage.shares())[:-1], second, side="right")
     return [happens & (chosen == place) for place in range(len(stage.specs))]
 
 

@@ -30,8 +30,9 @@ class Flips:
 
     def draw(self, stream: Stream, dims: int) -> npt.NDArray[np.bool_]:
         """Which axes are mirrored in the end, shape (B, dims)."""
-        again = np.cumprod(stream.unit(self.most) < self.p, axis=1)
-        axis = (stream.unit(self.most) * dims).astype(np.int64)
+        numbers = stream.unit(2 * self.most)
+        again = np.cumprod(numbers[:, : self.most] < self.p, axis=1)
+        axis = (numbers[:, self.most :] * dims).astype(np.int64)
         axis -= self.as_published  # -1: the channels
         hits = again[:, :, None] * (axis[:, :, None] == np.arange(dims))
         odd: npt.NDArray[np.bool_] = hits.sum(axis=1) % 2 == 1

@@ -1,13 +1,12 @@
 """Shuffle the voxels of thousands of windows in a few gathers.
 
-A window that covers a voxel makes an *entry*. Entries of all windows of all samples lie in one
-list, window after window. Sorting it by (window, random word) permutes every window at once.
-What remains is the order of the windows, where they overlap:
+A window that covers a voxel makes an *entry*. Entries of many windows lie in one list, window
+after window. Sorting it by (window, random word) permutes all of them at once. What remains is
+that windows overlap:
 
-- **In sequence.** The value that an entry takes is the one that the entry's source voxel had
-  after the window before. So every entry points to an earlier entry, or to the image, and the
-  paths are followed for all entries together, twice as far in every round (pointer jumping,
-  Wyllie 1979). That is exact: the same numbers as one window after the other.
+- **In sequence.** All windows are drawn alike, so any order is as good as another that does not
+  look at what they hold. Here they are put into *runs* whose windows cannot meet, and a run is
+  one gather and one scatter: the same numbers as one window after the other, in that order.
 - **From the original.** Only the last window over a voxel counts, and it reads the image.
 
 Long lists are dealt with block by block of windows, each of which fits a processor's cache.
@@ -19,18 +18,48 @@ import itertools
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 
 import torch
 from torch import Tensor
 
-from medgraft.pretext.words import halves, hashed, unit, words
+from medgraft.pretext.windows import first_voxels, listed, repeated
+from medgraft.pretext.words import mixed, unit, words
 
 Shape = tuple[int, ...]
 # Entries in a block: what fits the cache of a processor, and what keeps an accelerator busy.
-_BLOCK, _LARGE_BLOCK = 1 << 18, 1 << 21
+_BLOCK, _LARGE_BLOCK = 1 << 18, 1 << 22
 # Random bits per entry. Two entries of a window that draw the same keep their order: of 484, the
-# largest window in 224 x 224, one window in nine has such a pair, which nobody could notice.
-_RANDOM = 20
+# largest window in 224 x 224, two pairs do, which nobody could notice.
+_RANDOM = 16
+_THICK = 4  # windows over a voxel, on average, from which on it pays to find out which are seen
+
+
+@dataclass(frozen=True)
+class Windows:
+    """W windows of a flattened batch, in the order in which they act.
+
+    Attributes:
+        place: First voxel of each, int32, shape (W,).
+        side: Int64, shape (D, W).
+        word: A random word of each, from which its permutation is made, int32, shape (W,).
+        shape: Of an image.
+    """
+
+    place: Tensor
+    side: Tensor
+    word: Tensor
+    shape: Shape
+
+    def only(self, which: Tensor) -> Windows:
+        """Some of them, in another order if `which` has one."""
+        side = torch.stack([along.index_select(0, which) for along in self.side])
+        place, word = (each.index_select(0, which) for each in (self.place, self.word))
+        return Windows(place, side, word, self.shape)
+
+    def part(self, which: slice) -> Windows:
+        """Some consecutive ones."""
+        return Windows(self.place[which], self.side[:, which], self.word[which], self.shape)
 
 
 @dataclass(frozen=True)
@@ -38,198 +67,160 @@ class Entries:
     """The voxels of some windows, window after window.
 
     Attributes:
-        voxel: Place of the entry in the flattened batch (B * N), int32, shape (E,).
-        source: The entry of the same window that its value comes from, int32, shape (E,).
+        voxel: Place in the flattened batch, int32, shape (E,).
+        source: Voxel of the same window that the value comes from, int32, shape (E,).
     """
 
     voxel: Tensor
     source: Tensor
 
 
-@dataclass(frozen=True)
-class _Windows:
-    """W windows of a flattened batch.
-
-    Attributes:
-        place: First voxel in the flattened batch, int64, shape (W,).
-        side: Shape (W, D).
-        ends: Entries up to the end of each window, shape (W,).
-        keys: The sample's halves of its key, the first less the entries of samples before it:
-            int32, each of shape (W,), or (1,) if there is one sample.
-        strides: Of the axes of an image.
-        order: Axes, the longest last.
-    """
-
-    place: Tensor
-    side: Tensor
-    ends: Tensor
-    keys: tuple[Tensor, Tensor]
-    strides: tuple[int, ...]
-    order: list[int]
-
-
 def random_windows(keys: Tensor, count: int, shape: Shape, largest: Shape) -> tuple[Tensor, Tensor]:
-    """Starts and sides of `count` windows per sample, int64, both of shape (B, count, D).
+    """Starts and sides of `count` windows per sample, int32, both of shape (B, D, count).
 
     Each side is uniform from 1 to the `largest` of its axis, and the place uniform among all
     that hold the window.
     """
-    numbers = unit(words(keys, 2 * count * len(shape))).reshape(len(keys), 2, count, len(shape))
-    sizes = torch.tensor(shape, device=keys.device)
-    side = 1 + (numbers[:, 0] * torch.tensor(largest, device=keys.device)).long()
-    start = (numbers[:, 1] * (sizes - side + 1)).long()
+    numbers = unit(words(keys, 2 * count * len(shape))).reshape(len(keys), 2, len(shape), count)
+    most, sizes = torch.tensor([largest, shape], device=keys.device, dtype=torch.int32)[..., None]
+    side = (numbers[:, 0] * most).int() + 1
+    start = (numbers[:, 1] * (sizes - side + 1)).int()
     return start, side
 
 
 def sources(
     keys: Tensor, start: Tensor, side: Tensor, shape: Shape, *, in_sequence: bool
 ) -> Tensor:
-    """Which voxel each voxel of the shuffled images comes from, int64, shape (B, N).
+    """Which voxel of the flattened batch each voxel comes from, int32, shape (B * N,).
 
     Args:
         keys: Of the permutations, shape (B,).
-        start: Of the windows, shape (B, count, D).
-        side: Of the windows, shape (B, count, D).
+        start: Of the windows, shape (B, D, count).
+        side: Of the windows, shape (B, D, count).
         shape: Spatial shape of the images; N is its product.
         in_sequence: One window after the other, so that the result is a permutation; otherwise
             each window reads the image as it was and writes over the windows before it.
     """
     block = _BLOCK if keys.device.type == "cpu" else _LARGE_BLOCK
-    step = max(1, block // max(1, int(side.prod(2).sum(1).max())))
+    step = max(1, block // max(1, int(side.prod(1).sum(1).max())))
     arrange = _in_sequence if in_sequence else _from_original
-    groups = (slice(first, first + step) for first in range(0, len(keys), step))
-    return torch.cat([arrange(keys[g], start[g], side[g], shape, block) for g in groups])
-
-
-def entries(keys: Tensor, start: Tensor, side: Tensor, shape: Shape) -> Entries:
-    """List the voxels of all windows and permute each window; arguments as in `sources`."""
-    windows = _flattened(keys, start, side, shape)
-    return _listed(windows, 0, len(windows.place))
+    groups = [slice(first, first + step) for first in range(0, len(keys), step)]
+    found = [arrange(keys[group], start[group], side[group], shape, block) for group in groups]
+    for group, origin in zip(groups, found, strict=True):
+        origin += group.start * math.prod(shape)
+    return found[0] if len(found) == 1 else torch.cat(found)
 
 
 def _in_sequence(keys: Tensor, start: Tensor, side: Tensor, shape: Shape, block: int) -> Tensor:
     """Compose the windows, later ones reading what earlier ones left."""
-    voxels = len(keys) * math.prod(shape)
-    origin = untouched = torch.arange(voxels, dtype=torch.int32, device=keys.device)
-    for listed in _blocks(_flattened(keys, start, side, shape), block):
-        last = _last(listed, voxels)
-        before = _before(listed).index_select(0, last.clamp(min=0))
-        origin = origin.index_select(0, torch.where(last < 0, untouched, before))
-    return _local(origin, len(keys))
+    order, run = runs(start, side)
+    windows = flattened(keys, start, side, shape).only(order)
+    origin = _numbers(len(keys) * math.prod(shape), keys.device).clone()
+    for part in _blocks(windows, block):
+        found = entries(windows.part(part))
+        lengths = windows.side[:, part].prod(0)
+        place = run[part] - run[part.start]
+        sizes = lengths.new_zeros(int(place[-1]) + 1).scatter_add_(0, place, lengths).tolist()
+        _act(origin, found.voxel.long(), found.source.long(), sizes)
+    return origin
 
 
-def _before(listed: Entries) -> Tensor:
-    """The voxel that each entry's value had before all these windows, int32, shape (E,)."""
-    total = len(listed.voxel)
-    low = total.bit_length()
-    index = torch.arange(total, dtype=torch.int32, device=listed.voxel.device)
-    ordered = _sorted(listed.voxel.long().bitwise_left_shift_(low).add_(index))
-    entry = ordered & ((1 << low) - 1)
-    voxel = ordered.bitwise_right_shift_(low).int()
-    # What a voxel held before an entry: an earlier entry, or (from `total` on) the image.
-    held = voxel + total
-    again = voxel[1:] == voxel[:-1]
-    held[1:] = torch.where(again, entry[:-1].int(), held[1:])
-    pointer = torch.empty_like(held).scatter_(0, entry, held).index_select(0, listed.source)
-    while int(pointer.min()) < total:
-        further = pointer.index_select(0, pointer.clamp(max=total - 1))
-        pointer = torch.where(pointer < total, further, pointer)
-    return pointer.sub_(total)
+def _act(origin: Tensor, voxel: Tensor, source: Tensor, sizes: list[int]) -> None:
+    """Let the runs, of so many entries each, act on where voxels come from."""
+    if origin.device.type == "cpu":
+        held, own, read = origin.numpy(), voxel.numpy(), source.numpy()
+        for first, last in itertools.pairwise(itertools.accumulate(sizes, initial=0)):
+            held[own[first:last]] = held.take(read[first:last])
+        return
+    pieces = (torch.split(places, sizes) for places in (voxel, source))
+    for here, there in zip(*pieces, strict=True):
+        origin.scatter_(0, here, origin.index_select(0, there))
 
 
 def _from_original(keys: Tensor, start: Tensor, side: Tensor, shape: Shape, block: int) -> Tensor:
     """Let the uppermost window at each voxel read the image as it was."""
-    count, windows = start.shape[:2]
-    # Windows of which nothing is seen in the end need no permutation: in images, most of them.
-    seen = torch.zeros(count, windows + 1, dtype=torch.int64, device=keys.device)
-    seen.scatter_(1, uppermost(start, side, shape).long() + 1, 1)
-    voxels = count * math.prod(shape)
-    origin = torch.arange(voxels, dtype=torch.int32, device=keys.device)
-    for listed in _blocks(_flattened(keys, start, side * seen[:, 1:, None], shape), block):
-        last = _last(listed, voxels)
-        source = listed.source.index_select(0, last.clamp(min=0))
-        origin = torch.where(last < 0, origin, listed.voxel.index_select(0, source))
-    return _local(origin, count)
+    windows = flattened(keys, start, side, shape)
+    if windows.side.prod(0).sum() > _THICK * len(keys) * math.prod(shape):
+        # Windows of which nothing is seen in the end need no permutation: in images, most.
+        seen = torch.zeros(len(keys), start.shape[2] + 1, dtype=torch.bool, device=keys.device)
+        seen.scatter_(1, uppermost(start, side, shape).long() + 1, value=True)
+        windows = windows.only(seen[:, 1:].flatten().nonzero()[:, 0])
+    origin = _numbers(len(keys) * math.prod(shape), keys.device).clone()
+    for part in _blocks(windows, block):
+        found = entries(windows.part(part))
+        number = _numbers(len(origin) + len(found.voxel), keys.device)
+        last, after = number[: len(origin)].clone(), number[len(origin) :]
+        last.scatter_reduce_(0, found.voxel.long(), after, "amax")
+        origin = torch.cat([origin, found.source]).index_select(0, last)
+    return origin
 
 
-def _flattened(keys: Tensor, start: Tensor, side: Tensor, shape: Shape) -> _Windows:
-    strides = tuple(math.prod(shape[axis + 1 :]) for axis in range(len(shape)))
-    place = (start * torch.tensor(strides, device=start.device)).sum(2)
-    place += math.prod(shape) * torch.arange(len(keys), device=start.device)[:, None]
-    order = sorted(range(len(shape)), key=lambda axis: shape[axis])
-    lengths = side.prod(2)
-    own = lengths.sum(1)
-    first, second = halves(keys)
-    first = first - (own.cumsum(0) - own).int()  # a sample counts its own entries
-    if len(keys) > 1:
-        first, second = (half.repeat_interleave(start.shape[1]) for half in (first, second))
-    return _Windows(
-        place.flatten(),
-        side.flatten(0, 1),
-        lengths.flatten().cumsum(0),
-        (first, second),
-        strides,
-        order,
-    )
+def flattened(keys: Tensor, start: Tensor, side: Tensor, shape: Shape) -> Windows:
+    """All windows of all samples, sample after sample; arguments as in `sources`."""
+    dims, number = start.shape[1:]
+    image = math.prod(shape) * torch.arange(len(keys), dtype=torch.int32, device=keys.device)
+    place = first_voxels(start.transpose(0, 1), shape) + image[:, None]
+    lines = side.transpose(0, 1).reshape(dims, -1).long()
+    return Windows(place.flatten(), lines, words(keys, number).flatten(), shape)
 
 
-def _blocks(windows: _Windows, size: int) -> Iterator[Entries]:
-    """Entries of consecutive windows, about `size` at a time."""
-    total = int(windows.ends[-1])
-    targets = windows.ends.new_tensor(range(size, total, size))
-    cuts = torch.searchsorted(windows.ends, targets).tolist()
-    bounds = sorted({0, *cuts, len(windows.place)})
-    ends = [0, *(int(windows.ends[last - 1]) for last in bounds[1:])]
-    for place, (first, last) in enumerate(itertools.pairwise(bounds)):
-        if ends[place + 1] > ends[place]:
-            yield _listed(windows, first, last)
+def runs(start: Tensor, side: Tensor) -> tuple[Tensor, Tensor]:
+    """An order of all windows in which those of a run, of all samples, do not meet.
+
+    Windows are told by the tile in which they start, tiles being as large as the sample's
+    largest window. So no window reaches beyond the next tile, and two that start in different
+    tiles with the same parities do not meet. A run has at most one window of each such tile:
+    first the first ones drawn, tiles of one parity after the other, then the second ones ...
+
+    Args:
+        start: Of the windows, shape (B, D, count).
+        side: Of the windows, shape (B, D, count).
+
+    Returns:
+        Place of each window among the B * count, and its run, from 0 in ascending order; both
+        int64, shape (B * count,).
+    """
+    samples, dims, count = start.shape
+    tile = (start / side.amax(2, keepdim=True)).int()
+    parity = torch.zeros_like(tile[:, 0])
+    cell = torch.arange(samples, device=start.device)[:, None]
+    for along in tile.unbind(1):
+        parity = parity * 2 + (along & 1)
+        cell = cell * (1 + along.max()) + along
+    number = torch.arange(samples * count, device=start.device)
+    low = len(number).bit_length()
+    word = (cell.flatten() << low) | number
+    _sort(word)
+    cell, drawn = word >> low, word & ((1 << low) - 1)
+    first = number * (cell.diff(prepend=cell[:1] - 1) > 0)
+    rank = number - first.cummax(0)[0]
+    run = (rank << dims) | parity.flatten().index_select(0, drawn)
+    word = (run << low) | drawn
+    _sort(word)
+    return word & ((1 << low) - 1), word >> low
 
 
-def _listed(windows: _Windows, first: int, last: int) -> Entries:
-    """The entries of windows number `first` up to `last`."""
-    before = int(windows.ends[first - 1]) if first else 0
-    ends = windows.ends[first:last] - before
-    total = int(ends[-1])
-    lengths = ends.diff(prepend=ends.new_zeros(1))
-    voxel = _voxels(
-        windows.place[first:last].int(), windows.side[first:last], windows.strides, windows.order
-    )
-    index = torch.arange(total, dtype=torch.int32, device=ends.device)
-    first_half, second_half = windows.keys
-    if len(first_half) > 1:
-        first_half = first_half[first:last].repeat_interleave(lengths, output_size=total)
-        second_half = second_half[first:last].repeat_interleave(lengths, output_size=total)
-    random = hashed(first_half + before, second_half, index).bitwise_and_((1 << _RANDOM) - 1)
-    low = total.bit_length()
-    assert low + _RANDOM + len(lengths).bit_length() < 64
-    owner = torch.arange(0, len(lengths) << _RANDOM, 1 << _RANDOM, device=ends.device)
-    word = owner.repeat_interleave(lengths, output_size=total)
-    word = word.add_(random).bitwise_left_shift_(low).add_(index)
-    return Entries(voxel, _sorted(word).bitwise_and_((1 << low) - 1).int())
-
-
-def _voxels(place: Tensor, side: Tensor, strides: tuple[int, ...], order: list[int]) -> Tensor:
-    """Places of all voxels of windows that start at `place`, int32, shape (E,)."""
-    # Axis by axis: points become lines, planes, boxes. The longest axis comes last, which keeps
-    # the lists in between short; the order must not depend on the windows of other samples.
-    later = [side[:, axis] for axis in order]
-    for axis in order:
-        length, *later = later
-        ends = length.cumsum(0)
-        total, stride = int(ends[-1]), strides[axis]
-        place = (place - stride * (ends - length).int()).repeat_interleave(
-            length, output_size=total
-        )
-        place += torch.arange(0, stride * total, stride, dtype=torch.int32, device=place.device)
-        later = [other.repeat_interleave(length, output_size=total) for other in later]
-    return place
-
-
-def _last(listed: Entries, voxels: int) -> Tensor:
-    """The last entry over each voxel, or -1, int32, shape (voxels,)."""
-    index = torch.arange(len(listed.voxel), dtype=torch.int32, device=listed.voxel.device)
-    none = index.new_full((voxels,), -1)
-    return none.scatter_reduce_(0, listed.voxel.long(), index, "amax")
+def entries(windows: Windows) -> Entries:
+    """List the voxels of windows, and permute each window."""
+    voxel = listed(windows.place, windows.side, windows.shape)
+    lengths = windows.side.prod(0)
+    ends = lengths.cumsum(0)
+    begins, total = (ends - lengths).int(), len(voxel)
+    index = _numbers(total, voxel.device)
+    # The sort has (window of its chunk, random, place in the window) in one word.
+    low = int(lengths.max() - 1).bit_length()
+    narrow = voxel.device.type == "cpu" and low + _RANDOM < 32
+    kind = torch.int32 if narrow else torch.int64
+    chunk = 1 << (torch.iinfo(kind).bits - 1 - low - _RANDOM)
+    window = torch.arange(len(lengths), dtype=kind, device=voxel.device).bitwise_and_(chunk - 1)
+    own = repeated((window << (low + _RANDOM)) - begins, lengths, total)
+    random = mixed(repeated(windows.word - begins, lengths, total).add_(index)).to(kind)
+    random = random.bitwise_right_shift_(32 - _RANDOM).bitwise_and_((1 << _RANDOM) - 1)
+    word = random.bitwise_left_shift_(low).add_(own).add_(index)
+    bounds = [0, *ends[chunk - 1 : -1 : chunk].tolist(), total]
+    _sort(word, bounds)
+    source = word.bitwise_and_(~(((1 << _RANDOM) - 1) << low)).sub_(own).int()
+    return Entries(voxel, voxel.index_select(0, source))
 
 
 def uppermost(start: Tensor, side: Tensor, shape: Shape) -> Tensor:
@@ -240,20 +231,20 @@ def uppermost(start: Tensor, side: Tensor, shape: Shape) -> Tensor:
     axis; then every level hands its boxes, cut in halves, to the level below.
 
     Args:
-        start: Of the windows, shape (B, count, D), count at most 32,767.
-        side: Of the windows, shape (B, count, D), at least 1.
+        start: Of the windows, shape (B, D, count), count at most 32,767.
+        side: Of the windows, shape (B, D, count), at least 1.
         shape: Spatial shape of the images.
     """
-    count, windows, dims = start.shape
+    count, dims, windows = start.shape
     level = (side + 0.5).log2().long()  # half a voxel more, so that no power of two is missed
-    levels = [int(level[..., axis].max()) + 1 for axis in range(dims)]
+    levels = [int(level[:, axis].max()) + 1 for axis in range(dims)]
     table = torch.full((count, *levels, *shape), -1, dtype=torch.int16, device=start.device)
     strides = torch.tensor(table.stride()[1:], device=start.device)
-    base = (level * strides[:dims] + start * strides[dims:]).sum(2)
+    base = (level * strides[:dims, None] + start * strides[dims:, None]).sum(1)
     base += table.stride(0) * torch.arange(count, device=start.device)[:, None]
     anchors = base[..., None]
     for axis in range(dims):
-        other = (side[..., axis] - (1 << level[..., axis])) * strides[dims + axis]
+        other = (side[:, axis] - (1 << level[:, axis])) * strides[dims + axis]
         anchors = torch.cat([anchors, anchors + other[..., None]], dim=2)
     rank = torch.arange(windows, dtype=torch.int16, device=start.device)[None, :, None]
     rank = rank.expand_as(anchors).reshape(-1)
@@ -269,15 +260,31 @@ def uppermost(start: Tensor, side: Tensor, shape: Shape) -> Tensor:
     return table.reshape(count, -1)
 
 
-def _local(origin: Tensor, count: int) -> Tensor:
-    """Places in a flattened batch as places in their own sample, int64, shape (count, N)."""
-    first = torch.arange(0, len(origin), len(origin) // count, device=origin.device)
-    return origin.reshape(count, -1) - first[:, None]
+def _blocks(windows: Windows, size: int) -> Iterator[slice]:
+    """Consecutive windows, about `size` entries at a time, a window at least."""
+    ends = windows.side.prod(0).cumsum(0)
+    targets = ends.new_tensor(range(size, int(ends[-1]), size))
+    cuts = torch.searchsorted(ends, targets).tolist()
+    bounds = sorted({0, *cuts, len(ends)})
+    return (slice(first, last) for first, last in itertools.pairwise(bounds))
 
 
-def _sorted(keys: Tensor) -> Tensor:
-    """Keys in ascending order; on a processor by numpy, whose sort is four times as fast."""
-    if keys.device.type == "cpu":
-        keys.numpy().sort()
-        return keys
-    return keys.sort()[0]
+def _numbers(count: int, device: torch.device) -> Tensor:
+    """0 .. count - 1, int32, not to be written to."""
+    return _power_of_two(count.bit_length(), device)[:count]
+
+
+@lru_cache(maxsize=8)
+def _power_of_two(bits: int, device: torch.device) -> Tensor:
+    return torch.arange(1 << bits, dtype=torch.int32, device=device)
+
+
+def _sort(words: Tensor, bounds: list[int] | None = None) -> None:
+    """Put the words between each two bounds in ascending order, in place."""
+    if words.device.type == "cpu":  # numpy's sort is four times as fast as torch's
+        array = words.numpy()
+        for first, last in itertools.pairwise(bounds or [0, len(array)]):
+            array[first:last].sort()
+        return
+    for first, last in itertools.pairwise(bounds or [0, len(words)]):
+        words[first:last] = words[first:last].sort()[0]

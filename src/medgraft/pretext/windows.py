@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -65,23 +66,62 @@ def without(side: npt.NDArray[Any], keep: npt.NDArray[np.bool_]) -> Integers:
     return np.where(keep[:, :, None], side, 0)
 
 
+def repeated(values: Tensor, times: Tensor, total: int) -> Tensor:
+    """Each value as often as `times` says, `total` in all; numpy's is the faster on a processor."""
+    if values.device.type == "cpu":
+        return torch.from_numpy(np.repeat(values.numpy(), times.numpy()))
+    return values.repeat_interleave(times, output_size=total)
+
+
+def first_voxels(start: Tensor, shape: Shape) -> Tensor:
+    """Places of the first voxels of windows in their flattened image; starts of shape (D, ...)."""
+    place = start[0]
+    for along, size in zip(start[1:], shape[1:], strict=True):
+        place = place * size + along
+    return place
+
+
+def listed(place: Tensor, side: Tensor, shape: Shape) -> Tensor:
+    """Places of all voxels of some windows, window after window, int32, shape (E,).
+
+    Args:
+        place: First voxel of each, in a flattened batch of images, int32, shape (W,).
+        side: At least 1, int64, shape (D, W).
+        shape: Spatial shape of the images.
+    """
+    # Axis by axis: points become lines, planes, boxes. The longest axis comes last, which keeps
+    # the lists in between short; the order must not depend on the windows.
+    order = sorted(range(len(shape)), key=lambda axis: shape[axis])
+    later = [side[axis] for axis in order]
+    for axis in order:
+        length, *later = later
+        ends, stride = length.cumsum(0), math.prod(shape[axis + 1 :])
+        total = int(ends[-1]) if len(ends) else 0
+        # One stride after the other, but for the jumps from the end of a line to the next one.
+        last = (length.int() - 1).mul_(stride).add_(place)
+        steps = place.new_full((total,), stride)
+        steps[:1] = place[:1]
+        steps.scatter_(0, ends[:-1], place[1:] - last[:-1])
+        place = steps.cumsum(0, dtype=torch.int32)
+        later = [repeated(other, length, total) for other in later]
+    return place
+
+
 def union(start: Tensor, side: Tensor, shape: Shape) -> Tensor:
     """Voxels inside at least one window, bool, shape (B, 1, *shape).
 
     Args:
-        start: Shape (B, count, D).
+        start: Shape (B, count, D), count at most 15.
         side: Shape (B, count, D); a window with a side of zero is empty.
         shape: Spatial shape of the images.
     """
-    inside = []
+    # A bit per window says along each axis whether it holds a place; all of them must.
+    bits = 2 ** torch.arange(start.shape[1], dtype=torch.int16, device=start.device)
+    held = bits.new_full((len(start), *(1,) * len(shape)), -1)
     for axis, size in enumerate(shape):
         place = torch.arange(size, device=start.device)
         first, length = start[:, :, axis, None], side[:, :, axis, None]
-        inside.append(((place >= first) & (place < first + length)).float())
-    rest = inside[1]
-    for axis in range(2, len(shape)):
-        rest = (rest[..., None] * inside[axis][:, :, None]).flatten(2)
-    # How many windows hold each voxel: one matrix product over all windows. Small whole numbers
-    # are exact in any precision and order.
-    held = torch.bmm(inside[0].transpose(1, 2), rest)
-    return (held > 0.5).reshape(-1, 1, *shape)
+        inside = ((place >= first) & (place < first + length)) * bits[:, None]
+        line = [size if other == axis else 1 for other in range(len(shape))]
+        held = held & inside.sum(1, dtype=torch.int16).reshape(-1, *line)
+    return (held != 0)[:, None]

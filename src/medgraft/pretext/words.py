@@ -23,7 +23,7 @@ _FIRST, _SECOND = 0x7FEB352D, 0x846CA68B - (1 << 32)
 
 def new_keys(stream: Stream) -> npt.NDArray[np.int64]:
     """A key of 62 bits per sample, shape (B,)."""
-    return (stream.integers()[:, 0] >> np.uint64(64 - 2 * _BITS)).astype(np.int64)
+    return (stream.integers()[:, 0] >> np.uint64(64 - 2 * _BITS)).view(np.int64)
 
 
 def halves(keys: Tensor) -> tuple[Tensor, Tensor]:
@@ -43,6 +43,17 @@ def hashed(first: Tensor, second: Tensor, place: Tensor) -> Tensor:
     return word ^ ((word >> 16) & 0xFFFF)
 
 
+def mixed(word: Tensor) -> Tensor:
+    """Another word of each, whose high bits depend on all its bits; int32, in place.
+
+    The shifts copy the sign, so that two words become one: for numbers that may meet by chance.
+    """
+    shifted = word >> 16
+    word.bitwise_xor_(shifted).mul_(_FIRST)
+    torch.bitwise_right_shift(word, 15, out=shifted)
+    return word.bitwise_xor_(shifted).mul_(_SECOND)
+
+
 def words(keys: Tensor, count: int) -> Tensor:
     """The first `count` words of each sample, 32 random bits each, int32, shape (B, count).
 
@@ -54,6 +65,14 @@ def words(keys: Tensor, count: int) -> Tensor:
     first, second = halves(keys)
     place = torch.arange(count, dtype=torch.int32, device=keys.device)
     return hashed(first[:, None], second[:, None], place)
+
+
+def halfwords(keys: Tensor, count: int) -> Tensor:
+    """The first `count` halves of the words of each sample, 16 random bits each, int16, (B, count).
+
+    Half the work of whole words, for numbers that need no finer steps.
+    """
+    return words(keys, (count + 1) // 2).view(torch.int16)[:, :count]
 
 
 def unit(word: Tensor) -> Tensor:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import torch
 from pydantic import Field
@@ -10,7 +12,7 @@ from torch import Tensor
 from medgraft.augment.streams import Stream
 from medgraft.pretext import windows
 from medgraft.pretext.distortions import Distortion, Numbers, Shape, Values, distortion
-from medgraft.pretext.words import new_keys, unit, words
+from medgraft.pretext.words import mixed, new_keys, unit, words
 
 MARGIN = 3  # voxels along every border that no window covers
 
@@ -42,16 +44,22 @@ class Inpaint(Distortion):
 
     def change(self, images: Tensor, values: Values) -> Tensor:
         """The images with noise in their windows."""
-        return torch.where(
-            self.hidden(values, tuple(images.shape[2:])), noise(images, values["fill"]), images
-        )
+        count, channels, *shape = images.shape
+        voxels = math.prod(shape)
+        image = voxels * channels * torch.arange(count, dtype=torch.int32, device=images.device)
+        sample, number = values["side"].any(2).nonzero(as_tuple=True)
+        start, side = values["start"][sample, number].T, values["side"][sample, number].T
+        place = windows.first_voxels(start, tuple(shape)).int() + image[sample]
+        voxel = windows.listed(place, side, tuple(shape))
+        # The number of a voxel depends on its key and its place in the image.
+        word = words(values["fill"], 1)[:, 0] - image
+        word = windows.repeated(word[sample], side.prod(0), len(voxel)).add_(voxel)
+        noise = unit(mixed(word)).to(images.dtype)
+        changed = images.clone(memory_format=torch.contiguous_format)
+        for channel in range(channels):
+            changed.view(-1).scatter_(0, voxel.long() + channel * voxels, noise)
+        return changed
 
     def hidden(self, values: Values, shape: Shape) -> Tensor:
         """The windows."""
         return windows.union(values["start"], values["side"], shape)
-
-
-def noise(images: Tensor, keys: Tensor) -> Tensor:
-    """Numbers uniform in [0, 1) for every voxel, shape (B, 1, *S), in the type of the images."""
-    voxels = images[0, 0].numel()
-    return unit(words(keys, voxels)).to(images.dtype).reshape(len(images), 1, *images.shape[2:])

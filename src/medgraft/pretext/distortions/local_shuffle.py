@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import torch
 from pydantic import Field
 from torch import Tensor
 
@@ -41,12 +42,14 @@ class LocalShuffle(Distortion):
         source = sources(
             values["order"], start, side, tuple(shape), in_sequence=not self.as_published
         )
-        first = source.new_tensor(range(count * channels)).reshape(count, channels, 1)
-        index = source[:, None] + first * source.shape[1]
-        return images.flatten().index_select(0, index.flatten()).reshape(images.shape)
+        moved = [
+            images[:, channel].flatten().index_select(0, source).reshape(count, *shape)
+            for channel in range(channels)
+        ]
+        return torch.stack(moved, dim=1)
 
     def boxes(self, values: Values, shape: Shape) -> tuple[Tensor, Tensor]:
-        """Starts and sides of the windows, int64, both of shape (B, windows, D)."""
+        """Starts and sides of the windows, int32, both of shape (B, D, windows)."""
         few = self.windows is None and len(shape) == 2 and not self.as_published
         count = self.windows or (_PUBLISHED // 10 if few else _PUBLISHED)
         largest = tuple(max(1, size // 10) for size in shape)

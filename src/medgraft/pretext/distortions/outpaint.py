@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
-import torch
 from pydantic import Field
 from torch import Tensor
 
 from medgraft.augment.streams import Stream
 from medgraft.pretext import windows
 from medgraft.pretext.distortions import Distortion, Numbers, Shape, Values, distortion
-from medgraft.pretext.distortions.inpaint import MARGIN, noise
+from medgraft.pretext.distortions.inpaint import MARGIN
 from medgraft.pretext.windows import Integers
-from medgraft.pretext.words import new_keys
+from medgraft.pretext.words import halfwords, new_keys
 
 _SHOWN = 0.75  # of the image, by the first window
 
@@ -48,8 +49,12 @@ class Outpaint(Distortion):
 
     def change(self, images: Tensor, values: Values) -> Tensor:
         """The images with noise around their windows."""
-        hidden = self.hidden(values, tuple(images.shape[2:]))
-        return torch.where(hidden, noise(images, values["fill"]), images)
+        shape = tuple(images.shape[2:])
+        shown = windows.union(values["start"], values["side"], shape)
+        noise = halfwords(values["fill"], math.prod(shape)).to(images.dtype)
+        noise = noise.mul_(2.0**-16).add_(0.5).reshape(len(images), 1, *shape)
+        # One of the two is times zero. Choosing by the mask takes several times as long.
+        return (images * shown.to(images.dtype)).addcmul_(noise, (~shown).to(images.dtype))
 
     def hidden(self, values: Values, shape: Shape) -> Tensor:
         """All but the windows."""
