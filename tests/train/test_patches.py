@@ -26,11 +26,11 @@ class Volumes:
     def shape(self):
         return (1, *self.masks.shape[1:])
 
-    def gather(self, rows):
-        return self.masks[rows][:, None] * np.uint8(50)
+    def image(self, row):
+        return self.masks[row][None] * np.uint8(50)
 
-    def gather_masks(self, rows):
-        return self.masks[rows][:, None]
+    def mask(self, row):
+        return self.masks[row][None]
 
 
 def volumes(count=5):

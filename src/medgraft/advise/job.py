@@ -169,6 +169,11 @@ def _check(recipe: Recipe, most: int) -> None:
             "--weights must name weights to start from, got 'none'. Pass imagenet, a .safetensors"
             " file or a run folder."
         )
+    if recipe.slices is not None:
+        raise ArgumentError(
+            f"advice is about whole images, got --slices {recipe.slices}. Leave it out, and take a"
+            " backbone for volumes."
+        )
     check_choices(recipe)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,7 +11,6 @@ from typing import Any
 import numpy as np
 import polars as pl
 import torch
-from torch import Tensor
 
 from medgraft.errors import ArgumentError, TableError
 from medgraft.evaluate.table import read_frame
@@ -26,6 +25,7 @@ from medgraft.registry import unknown_name
 from medgraft.runs import RunFolder
 from medgraft.train.ensemble import Ensemble
 from medgraft.train.predict import Arrays, load_ensemble, prepared, said
+from medgraft.train.slices import Slices
 
 BATCH = 8  # images whose gradients are held at a time
 METHOD = "grad_cam"
@@ -274,15 +274,12 @@ class _Drawer:
         """Write the pictures of prepared images; what explain.json says of each, by place."""
         arrays = np.stack([one.array for one in replies if one.array is not None])
         scale = self.record["scale"]
-        best = self.ensemble.best
-        images = best.normalise(best.placement.images(arrays, scale))
         stored = Arrays(arrays, scale)
         probability = self.ensemble.probabilities(stored, np.arange(len(arrays)))
         labels = [self._label(one, row) for one, row in zip(replies, probability, strict=True)]
-        heat = self._heat(images, labels)
         found = {}
-        for one, image, heated, row, label in zip(
-            replies, arrays, heat, probability, labels, strict=True
+        for one, (image, heated), row, label in zip(
+            replies, self._seen(arrays, labels), probability, labels, strict=True
         ):
             pictures = pair(image, scale, heated)
             name = f"{one.place:03d}"
@@ -314,8 +311,26 @@ class _Drawer:
             return int(self.record["labels"].index(said(probability, self.record)))
         return int(probability.argmax())
 
-    def _heat(self, images: Tensor, labels: list[int]) -> np.ndarray:
-        network = self.ensemble.best.network
+    def _seen(
+        self, arrays: np.ndarray, labels: list[int]
+    ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+        """Each image and its heat; of a volume that is looked at in slices, slices first."""
+        slicing = self.ensemble.slicing
+        if slicing is None:
+            yield from zip(arrays, self._heat(arrays, labels), strict=True)
+            return
+        for volume, label in zip(arrays, labels, strict=True):
+            pictures = Slices(Arrays(volume[None], self.record["scale"]), slicing)
+            heat = [
+                self._heat(pictures.gather(places), [label] * len(places))
+                for places in np.split(np.arange(pictures.each), range(BATCH, pictures.each, BATCH))
+            ]
+            yield slicing.stack(volume).swapaxes(0, 1), np.concatenate(heat)
+
+    def _heat(self, arrays: np.ndarray, labels: list[int]) -> np.ndarray:
+        best = self.ensemble.best
+        images = best.normalise(best.placement.images(arrays, self.record["scale"]))
+        network = best.network
         if not self.cells:
             self.stage = choose_stage(network, images, self.stage)
         classes = torch.tensor(labels, device=images.device)

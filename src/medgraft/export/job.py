@@ -20,7 +20,7 @@ from medgraft.export.notes import notes_of, written
 from medgraft.files import replacing, write_text
 from medgraft.progress import bar
 from medgraft.runs import RunFolder
-from medgraft.train.predict import load_predictor
+from medgraft.train.predict import check_whole, load_predictor
 
 
 @dataclass(frozen=True)
@@ -77,6 +77,7 @@ def export_run(
     beside = _check_out(out, format_, force=force)
     format_.check_installed()
     predictor, record = load_predictor(run, "cpu")
+    check_whole(run, record, what="export")
     _check_alone(run, record)
     with closing(bar(total=3, what=f"export to {to}", unit="step")) as shown:
         chosen = sample(run, record, most=images)

@@ -52,6 +52,18 @@ class Masks:
             result[here] = self._shards[number][places[here, 1]]
         return result
 
+    def one(self, row: int) -> np.ndarray:
+        """One mask, (1, *S), not copied and not to be written to."""
+        if not self.labelled[row]:
+            return np.broadcast_to(np.uint8(UNLABELLED), self.shape)
+        if self.array is None:
+            shard, place = self._places[row]
+            found: np.ndarray = self._shards[shard][place]
+            return found
+        view: np.ndarray = self.array[row]
+        view.flags.writeable = False
+        return view
+
 
 def assembled(
     held: Held,

@@ -124,6 +124,30 @@ class Store:
             return self.array.take(rows, axis=0)
         return self._from_disk(rows)
 
+    def image(self, row: int) -> np.ndarray:
+        """One image, (C, *S), not copied: to cut a part from, such as a slice of a volume.
+
+        Of a store on disk the pages that are looked at are read, and no others.
+
+        Raises:
+            ArgumentError: If there is no such row.
+        """
+        self._known(np.array([row]))
+        if self.array is not None:
+            return _read_only(self.array[row])
+        shard, place = self._places[row]
+        found: np.ndarray = self._shards[shard][place]
+        return found
+
+    def mask(self, row: int) -> np.ndarray:
+        """The mask of one image, uint8 (1, *S), as `gather_masks` gives it, not copied.
+
+        Raises:
+            ArgumentError: If there is no such row, or the store was opened without masks.
+        """
+        self._known(np.array([row]))
+        return self._opened_masks().one(row)
+
     def gather_masks(self, rows: np.ndarray) -> np.ndarray:
         """Copy the masks of images out of the store.
 
@@ -137,9 +161,12 @@ class Store:
         Raises:
             ArgumentError: If a row does not exist, or the store was opened without masks.
         """
+        return self._opened_masks().gather(self._known(rows))
+
+    def _opened_masks(self) -> Masks:
         if self.masks is None:
             raise ArgumentError("a store must be opened with masks=True to give masks")
-        return self.masks.gather(self._known(rows))
+        return self.masks
 
     def _known(self, rows: np.ndarray) -> np.ndarray:
         rows = np.asarray(rows, dtype=np.int64)
@@ -157,6 +184,12 @@ class Store:
             here = np.flatnonzero(places[:, 0] == number)
             result[here] = self._shards[number][places[here, 1]]
         return result
+
+
+def _read_only(view: np.ndarray) -> np.ndarray:
+    """The same pixels, for readers alone: who wrote to them would change the store."""
+    view.flags.writeable = False
+    return view
 
 
 def default_cache() -> Path:

@@ -32,6 +32,7 @@ from medgraft.train.setup import (
     make_predictor,
     plan,
 )
+from medgraft.train.slices import slices_record
 from medgraft.train.solve import Solved, check_solvable, solve
 from medgraft.train.strategies import Phase, Solver, find_strategy
 from medgraft.train.supervised import Predictor, Supervised
@@ -152,7 +153,7 @@ class Classification:
 
     def answering(self, predictors: Sequence[Predictor], recipe: Recipe) -> Ensemble:
         """Networks and the views that they look at."""
-        return Ensemble(tuple(predictors), find_views(recipe.tta))
+        return Ensemble(tuple(predictors), find_views(recipe.tta), self.data.slicing)
 
     def answers(self, answering: Ensemble) -> pl.DataFrame:
         """Probabilities of all images."""
@@ -194,4 +195,5 @@ class Classification:
             "positive": target.positive,
             "threshold": found["threshold"],
             "tta": recipe.tta,
+            "slices": slices_record(self.data.store, self.data.slicing),
         }

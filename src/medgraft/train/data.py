@@ -23,6 +23,7 @@ from medgraft.seeds import generator
 from medgraft.train.continuing import check_same_answers, split_like
 from medgraft.train.donor import check_donor
 from medgraft.train.recipe import BaseRecipe, Recipe
+from medgraft.train.slices import ALONG, Slicing, looked_at, seen_shape, sliced
 from medgraft.train.supervised import Normalisation, Rows
 
 PORTION = 2**22  # stored bytes at a time, when statistics are taken
@@ -40,6 +41,7 @@ class Data:
         rejects: What could not be used: path, reason, remedy.
         steps: Preparation steps.
         notes: Sentences that a reader of the report must know.
+        slicing: How volumes are looked at slice by slice; None for whole images.
     """
 
     index: Index
@@ -49,12 +51,19 @@ class Data:
     rejects: pl.DataFrame
     steps: tuple[str, ...]
     notes: tuple[str, ...]
+    slicing: Slicing | None = None
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Shape of what the network sees, (C, *S)."""
+        return seen_shape(self.store, self.slicing)
 
     def rows(self, split: str) -> Rows:
-        """Images of one part; -1 (uncertain) counts as unknown here."""
+        """What the network sees of one part; -1 (uncertain) counts as unknown here."""
         chosen = self.places(split)
         truth = self.target.matrix(self.index.frame)[chosen]
-        return Rows(self.store, self.stored[chosen], np.where(truth < 0, np.nan, truth))
+        rows = Rows(self.store, self.stored[chosen], np.where(truth < 0, np.nan, truth))
+        return rows if self.slicing is None else sliced(rows, self.store, self.slicing)
 
     def places(self, split: str) -> np.ndarray:
         """Rows of the index that belong to one part."""
@@ -144,7 +153,9 @@ def load_data(
     kept = index.with_frame(index.frame.filter(pl.Series(usable)))
     _check_parts(kept, target, parts)
     rejects = pl.concat([index.rejects, store.rejects])
-    return Data(kept, target, store, store.rows[usable], rejects, steps, (*notes, *store.notes))
+    slicing = Slicing.of(recipe)
+    notes = [*notes, *store.notes, *looked_at(store, slicing)]
+    return Data(kept, target, store, store.rows[usable], rejects, steps, tuple(notes), slicing)
 
 
 def _check_has_labels(index: Index) -> None:
@@ -183,11 +194,13 @@ def _split(index: Index, recipe: Recipe) -> tuple[Index, str]:
     return split_like(RunFolder(Path(recipe.continues)), index, **shares), note
 
 
-def steps_of(index: Index, recipe: Recipe) -> tuple[str, ...]:
+def steps_of(index: Index, recipe: BaseRecipe) -> tuple[str, ...]:
     """The preparation steps of a recipe, or those that serve most archives."""
-    return tuple(
-        recipe.steps or default_steps(recipe.size, channels_of(index, recipe), recipe.window)
-    )
+    if recipe.steps:
+        return tuple(recipe.steps)
+    steps = default_steps(recipe.size, channels_of(index, recipe), recipe.window)
+    oriented = recipe.slices is not None and recipe.slice_plane in ALONG
+    return (*steps, "orient") if oriented else tuple(steps)
 
 
 def channels_of(index: Index, recipe: BaseRecipe) -> int:

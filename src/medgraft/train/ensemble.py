@@ -18,6 +18,7 @@ from medgraft.progress import bar
 from medgraft.runs import RunFolder
 from medgraft.train.batches import Images
 from medgraft.train.segmentation.segmenter import Segmenter
+from medgraft.train.slices import Slices, Slicing, Volumes, joined
 from medgraft.train.supervised import Predictor, portions
 from medgraft.train.tta import Views, seen
 
@@ -31,23 +32,31 @@ class Ensemble:
     Attributes:
         predictors: One or more, best first; they share labels, normalisation and placement.
         views: How each image is looked at; None for once, as it is.
+        slicing: How volumes are looked at slice by slice; None for whole images.
     """
 
     predictors: tuple[Predictor, ...]
     views: Views | None = None
+    slicing: Slicing | None = None
 
     @property
     def best(self) -> Predictor:
         """The network with the best validation score."""
         return self.predictors[0]
 
-    def probabilities(self, store: Images, rows: np.ndarray) -> np.ndarray:
+    def probabilities(self, store: Volumes, rows: np.ndarray) -> np.ndarray:
         """Mean probabilities of stored images in [0, 1], shape (N, K), float64.
 
-        Every network counts alike, every view with its weight. Probabilities are averaged and not
+        Every network and every slice counts alike, every view with its weight. Probabilities are averaged and not
         logits: one network that is very sure then cannot outvote the others. Of several
         processes each computes a share, and all return the whole.
         """
+        if self.slicing is None:
+            return self._of(store, rows)
+        slices = Slices(store, self.slicing)
+        return joined(self._of(slices, slices.of(rows)), slices.each)
+
+    def _of(self, store: Images, rows: np.ndarray) -> np.ndarray:
         for predictor in self.predictors:
             predictor.network.eval()
         placement, processes = self.best.placement, self.best.processes

@@ -32,11 +32,11 @@ class Segmented(Protocol):
     def shape(self) -> tuple[int, ...]:
         """Shape of one image, (C, *S)."""
 
-    def gather(self, rows: np.ndarray) -> np.ndarray:
-        """Images at those rows of the store, shape (B, C, *S)."""
+    def image(self, row: int) -> np.ndarray:
+        """An image, (C, *S), not copied."""
 
-    def gather_masks(self, rows: np.ndarray) -> np.ndarray:
-        """Their masks, uint8 (B, 1, *S)."""
+    def mask(self, row: int) -> np.ndarray:
+        """Its mask, uint8 (1, *S), not copied."""
 
 
 @dataclass(frozen=True)
@@ -152,7 +152,7 @@ class Patches:
         """Of each image, for each class of foreground in it, places of its pixels."""
         places = []
         for row in track(self.rows, what="looking for foreground", unit="masks"):
-            mask = self.store.gather_masks(np.array([row]))[0, 0]
+            mask = self.store.mask(row)[0]
             found = np.unique(mask)
             classes = [np.argwhere(mask == c) for c in found if c not in (0, UNLABELLED)]
             rng = generator(self.seed, "foreground", int(row))
@@ -165,15 +165,13 @@ class Patches:
         return places
 
     def _batch(self, samples: np.ndarray, epoch: int, step: int) -> PatchBatch:
-        rows, back = np.unique(self.rows[samples // self.per_image], return_inverse=True)
         boxes = [
             tuple(slice(c, c + p) for c, p in zip(corner, self.patch, strict=True))
             for corner in self.corners(samples, epoch)
         ]
-        whole, labels = self.store.gather(rows), self.store.gather_masks(rows)
-        pairs = list(zip(back, boxes, strict=True))
-        stored = np.stack([whole[row][:, *box] for row, box in pairs])
-        drawn = np.stack([labels[row][:, *box] for row, box in pairs])
+        pairs = list(zip(self.rows[samples // self.per_image], boxes, strict=True))
+        stored = np.stack([self.store.image(row)[:, *box] for row, box in pairs])
+        drawn = np.stack([self.store.mask(row)[:, *box] for row, box in pairs])
         images = self.placement.images(stored, self.store.scale)
         masks = torch.from_numpy(drawn).to(self.placement.device)
         if self.augmenter is not None:

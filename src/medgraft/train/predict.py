@@ -19,6 +19,7 @@ from medgraft.runs import RunFolder
 from medgraft.train.batches import Placement
 from medgraft.train.ensemble import Ensemble, open_members
 from medgraft.train.hardware import find_device
+from medgraft.train.slices import Slicing
 from medgraft.train.supervised import Normalisation, Predictor
 from medgraft.train.tta import find_views
 
@@ -47,6 +48,15 @@ class Arrays:
     array: np.ndarray
     scale: int
 
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Shape of one of them, (C, *S)."""
+        return self.array.shape[1:]
+
+    def image(self, row: int) -> np.ndarray:
+        """One of them, not copied."""
+        return np.asarray(self.array[row])
+
     def gather(self, rows: np.ndarray) -> np.ndarray:
         """Images at those rows."""
         return np.asarray(self.array[rows])
@@ -70,6 +80,19 @@ def read_answering(run: RunFolder) -> dict[str, Any]:
             f" nothing. Begin with it: `medgraft train INDEX --weights {run.path} --out RUN`."
         )
     return record
+
+
+def check_whole(run: RunFolder, record: dict[str, Any], *, what: str) -> None:
+    """Refuse a run that looks at volumes in slices, where its network is asked about whole images.
+
+    Raises:
+        ArgumentError: With what answers instead.
+    """
+    if Slicing.of_record(record) is not None:
+        raise ArgumentError(
+            f"{what} needs a run that looks at whole images, and '{run.path}' looks at volumes in"
+            " slices. Take another run; its own answers come from `medgraft predict`."
+        )
 
 
 def load_predictor(run: RunFolder, device: str = "auto") -> tuple[Predictor, dict[str, Any]]:
@@ -118,7 +141,8 @@ def load_ensemble(
     """
     best, record = load_predictor(run, device)
     views = find_views(tta or record.get("tta"), dims=best.network.backbone.dims)
-    return Ensemble((best, *open_members(run, record, best)), views), record
+    slicing = Slicing.of_record(record)
+    return Ensemble((best, *open_members(run, record, best)), views, slicing), record
 
 
 def predict_files(
@@ -181,7 +205,6 @@ def prepared(
         record: What weights.json of the run says.
         what: Shown beside the progress.
     """
-    shape = (record["channels"], *record["input_size"])
     with spread(
         "medgraft.prepare.answers:preparing",
         paths,
@@ -189,7 +212,15 @@ def prepared(
         settings={"specs": record["steps"], "bits": int(record["scale"]).bit_length()},
         workers=None if len(paths) > FEW else 0,
     ) as replies:
-        yield ((reply, _reject(reply, shape)) for reply in replies)
+        yield ((reply, _reject(reply, stored_shape(record))) for reply in replies)
+
+
+def stored_shape(record: dict[str, Any]) -> tuple[int, ...]:
+    """Shape of a prepared image of a run, (C, *S): of a volume also where it looks at slices."""
+    slices = record.get("slices")
+    if slices is not None:
+        return tuple(slices["volume"])
+    return (record["channels"], *record["input_size"])
 
 
 def _reject(reply: Reply, shape: tuple[int, ...]) -> tuple[str, str] | None:

@@ -42,6 +42,17 @@ class BaseRecipe(BaseModel):
     steps: tuple[str, ...] | None = Field(
         None, description="Preparation steps in full, instead of those that size makes."
     )
+    slices: int | None = Field(
+        None,
+        ge=1,
+        description="Look at volumes slice by slice, with a network for pictures: so many neighbouring"
+        " slices are its channels, 1 (2-D), 3 (2.5-D) or another odd number; whole volumes if not given.",
+    )
+    slice_plane: Literal["axial", "coronal", "sagittal", "0", "1", "2"] = Field(
+        "axial",
+        description="Which slices: axial, coronal or sagittal, of volumes that the step orient turned;"
+        " or the number of the axis along which they follow one another.",
+    )
     augment: tuple[str, ...] = Field(
         ("films",), description="Augmentations or presets, such as rotate:degrees=15."
     )

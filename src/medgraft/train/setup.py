@@ -21,8 +21,9 @@ from medgraft.train.data import Data, class_weights, statistics
 from medgraft.train.hardware import Compute
 from medgraft.train.loop import validation_steps
 from medgraft.train.processes import Processes
-from medgraft.train.recipe import Recipe
+from medgraft.train.recipe import BaseRecipe, Recipe
 from medgraft.train.schedules import schedules
+from medgraft.train.slices import Slicing
 from medgraft.train.strategies import Body, Phase, find_strategy
 from medgraft.train.supervised import Normalisation, Predictor, Rows, Supervised
 from medgraft.train.task import Material, find_task
@@ -40,6 +41,7 @@ def check_choices(recipe: Recipe) -> None:
     task = find_task(recipe)
     task.check(recipe)
     body = task.body(recipe)
+    check_slices(recipe, body)
     _check_kept(recipe, plan(recipe, body))
     find_views(recipe.tta, dims=body.dims)
     if recipe.weights != "none":
@@ -48,6 +50,19 @@ def check_choices(recipe: Recipe) -> None:
     pipeline(recipe.steps or ())
     for text in expand(recipe.augment):
         build(augmentations, text)
+
+
+def check_slices(recipe: BaseRecipe, body: Backbone) -> None:
+    """Refuse slices that cannot be cut, or a network for volumes that is to look at them.
+
+    Raises:
+        ArgumentError: With what to do.
+    """
+    if Slicing.of(recipe) is not None and body.dims != 2:
+        raise ArgumentError(
+            f"slices need a network for pictures, and {recipe.backbone} is for volumes. Leave"
+            " --slices out, or take another --backbone, such as resnet18."
+        )
 
 
 def _check_kept(recipe: Recipe, phases: Sequence[Phase]) -> None:
@@ -85,7 +100,7 @@ def last_stage(recipe: Recipe) -> str | None:
 
 def resolve(recipe: Recipe, data: Material, compute: Compute) -> Recipe:
     """The recipe with everything that was left open filled in."""
-    augmenter = Augmenter(recipe.augment, dims=len(data.store.shape) - 1)
+    augmenter = Augmenter(recipe.augment, dims=len(data.shape) - 1)
     resolved = {
         "channels": data.store.shape[0],
         "steps": tuple(canonical(pipeline(data.steps))),
@@ -106,13 +121,13 @@ def make_network(recipe: Recipe, data: Data) -> Created:
     """
     made = create(
         recipe.backbone,
-        in_channels=data.store.shape[0],
+        in_channels=data.shape[0],
         classes=len(data.target.names),
         weights=recipe.weights,
         after=last_stage(recipe),
         head=find_strategy(recipe.strategy, weights=recipe.weights).head,
     )
-    check_shape(made.network.backbone, data.store.shape[1:])
+    check_shape(made.network.backbone, data.shape[1:])
     first = plan(recipe, made.network.backbone)[0]
     made.network.freeze_through(first.freeze_through, norms=first.norms)
     return made
@@ -137,7 +152,7 @@ def make_batches(recipe: Recipe, data: Data, compute: Compute, processes: Proces
     """The training images in batches, augmented."""
     training = data.rows("train")
     return Batches(
-        data.store,
+        training.store,
         training.rows,
         training.targets,
         size=recipe.batch_size,
@@ -151,7 +166,7 @@ def make_batches(recipe: Recipe, data: Data, compute: Compute, processes: Proces
 
 def make_augmenter(recipe: Recipe, data: Material) -> Augmenter | None:
     """What changes training images at random; None if nothing does."""
-    augmenter = Augmenter(recipe.augment, dims=len(data.store.shape) - 1)
+    augmenter = Augmenter(recipe.augment, dims=len(data.shape) - 1)
     return augmenter if recipe.augment else None
 
 
@@ -195,8 +210,9 @@ def check_shape(backbone: Backbone, shape: tuple[int, ...]) -> None:
     if len(shape) != dims:
         raise TrainingError(
             f"{backbone.name} needs images of {dims} spatial axes, but the prepared"
-            f" ones have {len(shape)}: {' x '.join(map(str, shape))}. Choose another backbone, or"
-            " index pictures and volumes apart."
+            f" ones have {len(shape)}: {' x '.join(map(str, shape))}. Choose another backbone,"
+            f" {'look at volumes in slices (--slices 3), ' * (dims == 2)}or index pictures and"
+            " volumes apart."
         )
     if min(shape) < least:
         raise TrainingError(

@@ -50,8 +50,9 @@ def check_solvable(solver: Solver, data: Data, batches: Batches, seed: int) -> N
     """
     if solver.views:
         _check_keeps_labels(batches.augmenter)
-    unit = units(data.index.frame[data.places("train")])
-    for one in _problems(data.rows("train").targets, data.target, balanced=False):
+    rows = data.rows("train")
+    unit = _units(data, rows)
+    for one in _problems(rows.targets, data.target, balanced=False):
         divide(unit[one.known], one.classes, solver, seed=seed, names=one.names)
 
 
@@ -74,7 +75,7 @@ def solve(
         ArgumentError, TrainingError: As `check_solvable`.
     """
     rows = data.rows("train")
-    unit = units(data.index.frame[data.places("train")])
+    unit = _units(data, rows)
     views = _views(predictor, rows, batches, solver.views)
     found: dict[str, Fitted] = {}
     for one in _problems(rows.targets, data.target, balanced=recipe.class_weights == "balanced"):
@@ -95,6 +96,11 @@ def solve(
         ],
         tuple(_notes(found, solver, data)),
     )
+
+
+def _units(data: Data, rows: Rows) -> np.ndarray:
+    """Of each row what must not be parted, shape (N,)."""
+    return np.repeat(units(data.index.frame[data.places("train")]), rows.each)
 
 
 # --- features --------------------------------------------------------------------------

@@ -20,6 +20,7 @@ from medgraft.train.scores import macro_auroc
 
 LOSSES = {"exclusive": "cross_entropy", "independent": "binary_cross_entropy"}
 MOST, PIXELS = 256, 2**22  # images and pixels to predict at a time
+TINY = 1e-15  # a probability of zero has no logarithm
 
 
 @dataclass(frozen=True)
@@ -52,11 +53,13 @@ class Rows:
         store: Where they lie.
         rows: Rows of the store, shape (N,).
         targets: Shape (N, K), NaN where unknown.
+        each: Rows that belong to one image and stand one after another: slices of a volume.
     """
 
     store: Images
     rows: np.ndarray
     targets: np.ndarray
+    each: int = 1
 
 
 class HeldOut(Protocol):
@@ -137,6 +140,15 @@ class Predictor:
         shifted = np.exp(logits - logits.max(axis=1, keepdims=True))
         return np.asarray(shifted / shifted.sum(axis=1, keepdims=True))
 
+    def joined(self, logits: np.ndarray, each: int) -> np.ndarray:
+        """Logits of the mean probability of `each` rows in turn, shape (N / each, K)."""
+        if each == 1:
+            return logits
+        share = self.probabilities(logits).reshape(-1, each, logits.shape[1]).mean(axis=1)
+        share = share.clip(TINY, 1 - TINY)
+        other = np.log1p(-share) if self.kind == "independent" else 0.0
+        return np.asarray(np.log(share) - other)
+
     def _gathered(self, part: np.ndarray) -> np.ndarray:
         tensor = torch.from_numpy(part).to(self.placement.device)
         self.processes.sum_tensors([tensor])
@@ -205,12 +217,13 @@ class Supervised:
     def validate(self) -> dict[str, float]:
         """Loss and macro AUROC on the validation images; the AUROC decides, else the loss.
 
-        Nothing, if there are no validation images or nothing is known of them.
+        Of volumes that are looked at in slices, by volume: of the mean over its slices. Nothing, if there are no validation images or nothing is known of them.
         """
         if self.held_out is None:
             return {}
-        logits = self.held_out_logits(self.held_out)
-        targets = self.held_out.targets
+        each = self.held_out.each
+        logits = self.predictor.joined(self.held_out_logits(self.held_out), each)
+        targets = self.held_out.targets[::each]
         total, count = self._loss.function(
             torch.from_numpy(logits),
             torch.from_numpy(targets).double(),
@@ -227,7 +240,7 @@ class Supervised:
         return {"loss_val": value, "auroc_val": auroc, "score": auroc - 1e-6 * value}
 
     def held_out_logits(self, held_out: Rows) -> np.ndarray:
-        """Logits of the validation images, shape (N, K), from kept maps where there are any."""
+        """Logits of the validation images, slice by slice, (N, K), from kept maps where there are any."""
         maps = self.kept.held_out if self.kept else None
         if maps is None:
             return self.predictor.predict(held_out.store, held_out.rows)

@@ -52,6 +52,10 @@ class Material(Protocol):
     def notes(self) -> tuple[str, ...]:
         """Sentences that a reader of the report must know."""
 
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Shape of what the network sees, (C, *S)."""
+
     def summary(self) -> dict[str, Any]:
         """Counts, as `data` of run.json has them."""
 

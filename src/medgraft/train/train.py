@@ -275,7 +275,7 @@ class _Run:
             "after": last_stage(self.recipe),
             "stages": {name: backbone.channels[name] for name in backbone.names},
             "channels": backbone.in_channels,
-            "input_size": list(data.store.shape[1:]),
+            "input_size": list(data.shape[1:]),
             "steps": list(self.recipe.steps or ()),
             "scale": data.store.scale,
             "mean": normalise.mean,

@@ -17,6 +17,7 @@ from medgraft.prepare.store import Store
 from medgraft.seeds import generator
 from medgraft.train.data import described, parted, steps_of
 from medgraft.train.recipe import Recipe
+from medgraft.train.slices import OutlinedSlices, Slicing, looked_at, seen_shape
 
 
 @dataclass(frozen=True)
@@ -31,6 +32,7 @@ class Outlined:
         rejects: What could not be used: path, reason, remedy.
         steps: Preparation steps.
         notes: Sentences that a reader of the report must know.
+        slicing: How volumes are looked at slice by slice; None for whole images.
     """
 
     index: Index
@@ -40,11 +42,25 @@ class Outlined:
     rejects: pl.DataFrame
     steps: tuple[str, ...]
     notes: tuple[str, ...]
+    slicing: Slicing | None = None
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Shape of what the network sees, (C, *S)."""
+        return seen_shape(self.store, self.slicing)
 
     def rows(self, split: str) -> np.ndarray:
         """Rows of the store with a mask, of one part."""
         found: np.ndarray = self.stored[self.places(split)]
         return found
+
+    def training(self) -> tuple[Store | OutlinedSlices, np.ndarray]:
+        """What the network learns from, and which rows of it: images, or slices of volumes."""
+        rows = self.rows("train")
+        if self.slicing is None:
+            return self.store, rows
+        slices = OutlinedSlices(self.store, self.slicing)
+        return slices, slices.of(rows)
 
     def places(self, split: str) -> np.ndarray:
         """Rows of the index with a mask, of one part."""
@@ -97,6 +113,7 @@ def load_outlined(
     kept = index.with_frame(index.frame.filter(pl.Series(usable)))
     _check_parts(kept)
     rejects = pl.concat([index.rejects, store.rejects])
+    slicing = Slicing.of(recipe)
     return Outlined(
         kept,
         classes,
@@ -104,7 +121,8 @@ def load_outlined(
         store.rows[usable],
         rejects,
         steps,
-        (*notes, *store.notes),
+        (*notes, *store.notes, *looked_at(store, slicing)),
+        slicing,
     )
 
 

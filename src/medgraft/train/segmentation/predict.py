@@ -18,9 +18,10 @@ from medgraft.runs import RunFolder
 from medgraft.train.batches import Placement
 from medgraft.train.ensemble import open_members
 from medgraft.train.hardware import find_device
-from medgraft.train.predict import MASKS, Predicted, read_answering
+from medgraft.train.predict import MASKS, Predicted, read_answering, stored_shape
 from medgraft.train.segmentation.segmenter import Segmenter
 from medgraft.train.segmentation.whole import Answers, Segmented, segmented
+from medgraft.train.slices import Slicing
 from medgraft.train.supervised import Normalisation
 
 ENDINGS = (".nii.gz", ".dcm.gz", ".tar.gz")  # of names with two
@@ -75,12 +76,13 @@ def load_drawn(run: RunFolder, device: str = "auto") -> Drawn:
         Normalisation(tuple(record["mean"]), tuple(record["std"]), record["statistics_of"]),
         Placement(place),
         window=None if record["window"] is None else tuple(record["window"]),
+        slicing=Slicing.of_record(record),
     )
     answers = Answers(
         (best, *open_members(run, record, best)),
         tuple(record["steps"]),
         record["scale"],
-        channels=record["channels"],
+        channels=stored_shape(record)[0],
     )
     return Drawn(answers, MaskClasses(tuple(record["labels"]), tuple(record["values"])))
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -13,7 +14,8 @@ from medgraft.errors import MissingExtraError, ShapeError
 from medgraft.nets import EncoderDecoder
 from medgraft.train.batches import Placement
 from medgraft.train.processes import Processes
-from medgraft.train.supervised import Normalisation
+from medgraft.train.slices import Slicing
+from medgraft.train.supervised import PIXELS, Normalisation
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -34,6 +36,8 @@ class Segmenter:
         processes: This process among the others.
         window: Sides of the window that slides over images larger than it, one per spatial
             axis; None looks at whole images at once.
+        slicing: How volumes are looked at slice by slice, by a network for pictures; None for
+            images of as many axes as the network has.
     """
 
     network: EncoderDecoder
@@ -42,6 +46,11 @@ class Segmenter:
     autocast: bool = False
     processes: Processes = field(default_factory=Processes)
     window: tuple[int, ...] | None = None
+    slicing: Slicing | None = None
+
+    def sides(self, stored: tuple[int, ...]) -> tuple[int, ...]:
+        """Sides of what the network sees of an image of shape (C, *S)."""
+        return stored[1:] if self.slicing is None else self.slicing.shape(stored)[1:]
 
     def logits(self, images: Tensor) -> Tensor:
         """Logits (B, K, *S) of images in [0, 1], in float32."""
@@ -69,10 +78,29 @@ class Segmenter:
         """
         self.network.eval()
         with torch.inference_mode():
-            if not self._slides(stored.shape[1:]):
-                images = self.placement.images(stored[None], scale)
-                return self.logits(images).softmax(dim=1)[0].cpu()
+            if self.slicing is None:
+                return self._answers(stored[None], scale)[0]
+            return self._by_slice(stored, scale, self.slicing)
+
+    def _by_slice(self, stored: np.ndarray, scale: int, slicing: Slicing) -> Tensor:
+        """The answers about a few slices at a time, laid on one another."""
+        count = slicing.each(stored.shape)
+        few = max(1, PIXELS // math.prod(self.sides(stored.shape)))
+        found = [
+            self._answers(
+                np.stack([slicing.picture(stored, n) for n in range(at, min(at + few, count))]),
+                scale,
+            ).numpy()
+            for at in range(0, count, few)
+        ]
+        volume = slicing.unstack(np.concatenate(found))
+        return torch.from_numpy(np.ascontiguousarray(volume))
+
+    def _answers(self, stored: np.ndarray, scale: int) -> Tensor:
+        """Probabilities (B, K, *S) of what the network sees, (B, C, *S), on the processor."""
+        if self._slides(stored.shape[2:]):
             return self._sliding(stored, scale)
+        return self.logits(self.placement.images(stored, scale)).softmax(dim=1).cpu()
 
     def _slides(self, size: tuple[int, ...]) -> bool:
         """Whether an image is looked at in windows: if it is larger, or must be padded to one."""
@@ -89,7 +117,7 @@ class Segmenter:
                 'sliding windows need MONAI: pip install "medgraft[volumes]"'
             ) from error
         assert self.window is not None
-        images = Placement(torch.device("cpu")).images(stored[None], scale)
+        images = Placement(torch.device("cpu")).images(stored, scale)
         answer = sliding_window_inference(
             images,
             roi_size=self.window,
@@ -103,7 +131,7 @@ class Segmenter:
             progress=False,
         )
         assert isinstance(answer, Tensor)
-        return answer[0]
+        return answer
 
 
 def why_not(network: EncoderDecoder, sides: tuple[int, ...]) -> str:

@@ -29,6 +29,7 @@ from medgraft.train.segmentation.overlays import write_overlays
 from medgraft.train.segmentation.segmenter import Segmenter
 from medgraft.train.segmentation.whole import Answers
 from medgraft.train.setup import check_shape, last_stage, make_augmenter, normalisation, plan
+from medgraft.train.slices import slices_record
 from medgraft.train.strategies import Phase, Solver, find_strategy
 from medgraft.train.supervised import Rows
 
@@ -90,7 +91,7 @@ def window_of(recipe: Recipe, data: Outlined) -> tuple[int, ...] | None:
     Raises:
         ArgumentError: If there is a number too many or too few.
     """
-    dims = len(data.store.shape) - 1
+    dims = len(data.shape) - 1
     if recipe.patch is None:
         return None
     if len(recipe.patch) not in (1, dims):
@@ -115,12 +116,12 @@ class Masks:
         """A U-Net on the backbone, an output channel per class."""
         made = create_dense(
             recipe.backbone,
-            in_channels=self.data.store.shape[0],
+            in_channels=self.data.shape[0],
             out_channels=len(self.data.classes.names),
             weights=recipe.weights,
             after=last_stage(recipe),
         )
-        shape = window_of(recipe, self.data) or self.data.store.shape[1:]
+        shape = window_of(recipe, self.data) or self.data.shape[1:]
         check_shape(made.network.backbone, shape)
         made.network.check_sides(shape)
         first = plan(recipe, made.network.backbone)[0]
@@ -138,8 +139,7 @@ class Masks:
         network = made.network.to(compute.device)
         if compute.placement.channels_last and network.backbone.dims == 2:
             network = network.to(memory_format=torch.channels_last)
-        store = self.data.store
-        rows = self.data.rows("train")
+        store, rows = self.data.training()
         training = Rows(store, rows, np.empty((len(rows), 0), dtype=np.float32))
         return Segmenter(
             network,
@@ -148,14 +148,16 @@ class Masks:
             autocast=compute.autocast,
             processes=processes,
             window=window_of(recipe, self.data),
+            slicing=self.data.slicing,
         )
 
     def batches(self, recipe: Recipe, compute: Compute, processes: Processes) -> Patches:
         """Training patches with their masks; a patch as large as the image is the image."""
+        store, rows = self.data.training()
         return Patches(
-            self.data.store,
-            self.data.rows("train"),
-            window_of(recipe, self.data) or self.data.store.shape[1:],
+            store,
+            rows,
+            window_of(recipe, self.data) or self.data.shape[1:],
             per_image=recipe.patches_per_image,
             size=recipe.batch_size,
             seed=recipe.seed,
@@ -244,4 +246,5 @@ class Masks:
             "labels": list(self.data.classes.names),
             "values": list(self.data.classes.values),
             "window": window_of(recipe, self.data),
+            "slices": slices_record(self.data.store, self.data.slicing),
         }

@@ -34,8 +34,9 @@ class Answers:
 
     @property
     def dims(self) -> int:
-        """Spatial axes that the network takes."""
-        return self.segmenters[0].network.backbone.dims
+        """Spatial axes of the images that can be answered."""
+        first = self.segmenters[0]
+        return first.network.backbone.dims if first.slicing is None else 3
 
 
 @dataclass(frozen=True)
@@ -135,7 +136,7 @@ def _unsuited(array: np.ndarray, answers: Answers) -> tuple[str, str] | None:
             "Leave it out, or use a run that was trained on such images.",
         )
     first = answers.segmenters[0]
-    if first.window is None and (why := why_not(first.network, array.shape[1:])):
+    if first.window is None and (why := why_not(first.network, first.sides(array.shape))):
         return why, "Train with steps that bring images to such sides, such as crop_or_pad."
     return None
 
