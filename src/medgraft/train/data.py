@@ -23,7 +23,7 @@ from medgraft.seeds import generator
 from medgraft.train.continuing import check_same_answers, split_like
 from medgraft.train.donor import check_donor
 from medgraft.train.recipe import BaseRecipe, Recipe
-from medgraft.train.slices import ALONG, Slicing, looked_at, seen_shape, sliced
+from medgraft.train.slices import ALONG, Slicing, seen_shape, sliced
 from medgraft.train.supervised import Normalisation, Rows
 
 PORTION = 2**22  # stored bytes at a time, when statistics are taken
@@ -153,9 +153,16 @@ def load_data(
     kept = index.with_frame(index.frame.filter(pl.Series(usable)))
     _check_parts(kept, target, parts)
     rejects = pl.concat([index.rejects, store.rejects])
-    slicing = Slicing.of(recipe)
-    notes = [*notes, *store.notes, *looked_at(store, slicing)]
-    return Data(kept, target, store, store.rows[usable], rejects, steps, tuple(notes), slicing)
+    return Data(
+        kept,
+        target,
+        store,
+        store.rows[usable],
+        rejects,
+        steps,
+        (*notes, *store.notes),
+        Slicing.of(recipe),
+    )
 
 
 def _check_has_labels(index: Index) -> None:

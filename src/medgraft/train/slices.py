@@ -94,14 +94,11 @@ class Slicing:
 
         Examples:
             >>> Slicing(3, "axial").told((1, 64, 64, 40))
-            'Volumes were looked at in 40 axial slices, each with 2 neighbours as channels, and the answers joined by volume.'
+            '40 axial slices of each volume, with 2 neighbours as channels'
         """
         name = f"{self.plane} slices" if self.plane in ALONG else f"slices along axis {self.plane}"
-        beside = f", each with {self.count - 1} neighbours as channels," if self.count > 1 else ""
-        return (
-            f"Volumes were looked at in {self.each(volume)} {name}{beside} and the answers joined by"
-            " volume."
-        )
+        beside = f", with {self.count - 1} neighbours as channels" if self.count > 1 else ""
+        return f"{self.each(volume)} {name} of each volume{beside}"
 
     def stack(self, volume: np.ndarray) -> np.ndarray:
         """A volume (C, I, J, K) as slices (N, C, rows, columns); nothing is copied."""
@@ -218,17 +215,6 @@ class OutlinedSlices(Slices):
 def seen_shape(volumes: Volumes, slicing: Slicing | None) -> tuple[int, ...]:
     """Shape of what a network sees of stored images, (C, *S): of them, or of their slices."""
     return volumes.shape if slicing is None else Slices(volumes, slicing).shape
-
-
-def looked_at(volumes: Volumes, slicing: Slicing | None) -> tuple[str, ...]:
-    """What the reader of a report must know of it.
-
-    Raises:
-        TrainingError: If the images are no volumes.
-    """
-    if slicing is None:
-        return ()
-    return (slicing.told(Slices(volumes, slicing).volumes.shape),)
 
 
 def slices_record(volumes: Volumes, slicing: Slicing | None) -> dict[str, Any] | None:

@@ -22,6 +22,7 @@ from medgraft.train.hardware import Compute
 from medgraft.train.loop import Loop
 from medgraft.train.processes import Processes
 from medgraft.train.recipe import Recipe
+from medgraft.train.slices import Slicing
 from medgraft.train.strategies import Phase, Solver
 
 Batching = Any  # `Batches` or `Patches`: what the loop asks of both is the same
@@ -51,6 +52,10 @@ class Material(Protocol):
     @property
     def notes(self) -> tuple[str, ...]:
         """Sentences that a reader of the report must know."""
+
+    @property
+    def slicing(self) -> Slicing | None:
+        """How volumes are looked at slice by slice; None for whole images."""
 
     @property
     def shape(self) -> tuple[int, ...]:

@@ -17,7 +17,7 @@ from medgraft.prepare.store import Store
 from medgraft.seeds import generator
 from medgraft.train.data import described, parted, steps_of
 from medgraft.train.recipe import Recipe
-from medgraft.train.slices import OutlinedSlices, Slicing, looked_at, seen_shape
+from medgraft.train.slices import OutlinedSlices, Slicing, seen_shape
 
 
 @dataclass(frozen=True)
@@ -113,7 +113,6 @@ def load_outlined(
     kept = index.with_frame(index.frame.filter(pl.Series(usable)))
     _check_parts(kept)
     rejects = pl.concat([index.rejects, store.rejects])
-    slicing = Slicing.of(recipe)
     return Outlined(
         kept,
         classes,
@@ -121,8 +120,8 @@ def load_outlined(
         store.rows[usable],
         rejects,
         steps,
-        (*notes, *store.notes, *looked_at(store, slicing)),
-        slicing,
+        (*notes, *store.notes),
+        Slicing.of(recipe),
     )
 
 
