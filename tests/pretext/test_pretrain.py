@@ -23,6 +23,7 @@ from medgraft.train.predict import load_predictor
 from medgraft.train.recipe import Recipe, load_recipe, save_recipe
 from medgraft.train.train import train
 from tests.train.conftest import make_spots, quick
+from tests.train.test_slices import HEADS, make_heads
 
 SMALL = {
     "after": "layer1",
@@ -136,6 +137,50 @@ class TestRun:
         else:
             assert groups == {"backbone", "decoder"}
             assert "patents" not in page
+
+
+class TestCropsAndSlices:
+    def test_crops_of_large_images_are_learnt_from_and_told(self, spots, tmp_path):
+        changes = {"size": 48, "patch": (32,), "patches_per_image": 2, "epochs": 1}
+        found = run(spots, tmp_path / "run", **changes)
+        done = json.loads(found.pretext.read_text())
+        assert (done["images"], done["unit"]) == (16, "crop")
+        record = json.loads(found.record.read_text())
+        assert record["data"]["splits"]["train"]["images"] == 28
+        told = "2 random crops of 32 x 32 of each scan in an epoch"
+        assert record["network"]["learns_from"] == told
+        assert json.loads(found.weights_record.read_text())["input_size"] == [32, 32]
+        page = write_any_report(found.path).read_text()
+        assert "on 16 validation crops" in page
+        assert told in page
+
+    def test_slices_of_volumes_teach_a_network_for_pictures(self, tmp_path):
+        recipe = {"slices": 3, "steps": ("orient", "intensity:declared=false"), "epochs": 1}
+        found = run(make_heads(tmp_path), tmp_path / "run", **recipe)
+        done = json.loads(found.pretext.read_text())
+        assert (done["images"], done["unit"]) == (2 * 2, "slice")
+        assert load_recipe(found.recipe, Pretraining).channels == 1
+        tuned = quick(**{**HEADS, "slices": 3, "tta": None, "weights": str(found.path)})
+        again = train(tmp_path / "i.parquet", tmp_path / "tuned", tuned, command=[])
+        told = json.loads(again.record.read_text())["network"]["loaded"]
+        assert "tensors loaded (backbone)" in told
+
+    @pytest.mark.parametrize(
+        ("changes", "said"),
+        [
+            ({"patch": (32,)}, "got patch .* as well. Leave --patch out"),
+            ({"slices": 1}, "got slices 1 as well. Leave --slices out"),
+        ],
+    )
+    def test_crops_of_a_discovery_are_taken_as_they_are(self, spots, tmp_path, changes, said):
+        recipe = {"semantic": str(tmp_path), "task": "semantic_genesis", **changes}
+        with pytest.raises(ArgumentError, match=said):
+            run(spots, tmp_path / "run", **recipe)
+
+    def test_a_crop_larger_than_the_images_is_refused_and_nothing_is_written(self, spots, tmp_path):
+        with pytest.raises(ArgumentError, match="a patch must fit the prepared images of 32 x 32"):
+            run(spots, tmp_path / "run", patch=(40,))
+        assert not list((tmp_path / "run").iterdir())
 
 
 class TestDownstream:

@@ -243,8 +243,8 @@ class TestARunOfMasks:
         assert found["distance_unit"] == "mm"
         record = json.loads(outlined[0].record.read_text())
         told = "10 axial slices of each volume, with 2 neighbours as channels"
-        assert record["network"]["slices"] == told
-        assert json.loads(outlined[1].record.read_text())["network"]["slices"] is None
+        assert record["network"]["learns_from"] == told
+        assert json.loads(outlined[1].record.read_text())["network"]["learns_from"] is None
 
     def test_it_is_compared_with_a_run_in_3_d(self, outlined, tmp_path):
         paths = [str(run.path) for run in outlined]

@@ -13,13 +13,13 @@ from medgraft.errors import LeakageError, TableError
 from medgraft.index import Index
 from medgraft.index.split import check_split, split
 from medgraft.phantoms import is_archive
-from medgraft.prepare import default_steps
 from medgraft.prepare.store import Store
 from medgraft.pretext.discovery.crops import Crops
 from medgraft.pretext.discovery.table import Patterns
 from medgraft.pretext.recipe import Pretraining
+from medgraft.pretext.seen import Seen
 from medgraft.runs import RunFolder
-from medgraft.train.data import channels_of
+from medgraft.train.data import steps_of
 from medgraft.train.donor import check_donor
 from medgraft.train.supervised import Rows
 
@@ -44,6 +44,8 @@ class Material:
         steps: Preparation steps.
         notes: Sentences that a reader of the report must know.
         patterns: How many patterns there are to name; None without a discovery.
+        sees: What is learnt from, where it is not whole images: slices of volumes, crops.
+        unit: What one of them is called: image, slice or crop.
     """
 
     index: Index
@@ -54,6 +56,8 @@ class Material:
     steps: tuple[str, ...]
     notes: tuple[str, ...]
     patterns: int | None = None
+    sees: tuple[str, ...] = ()
+    unit: str = "image"
 
     def summary(self) -> dict[str, Any]:
         """Counts for the record."""
@@ -105,31 +109,29 @@ def load_material(
         )
     check_split(index)
     check_donor(RunFolder(Path(recipe.weights)), index)
-    steps = tuple(
-        recipe.steps or default_steps(recipe.size, channels_of(index, recipe), recipe.window)
-    )
+    steps = steps_of(index, recipe)
     index = index.with_frame(index.frame.filter(pl.col("split").is_in(LEARNT_FROM)))
     _check_training(index)
     store = Store.open(index, steps, cache=cache, memory_bytes=memory_bytes)
     usable = store.rows >= 0
     kept = index.with_frame(index.frame.filter(pl.Series(usable)))
     _check_training(kept)
-    training, held_out = (_scans(kept, store, store.rows[usable], part) for part in LEARNT_FROM)
+    seen = Seen.of(recipe, store)
+    training, held_out = (
+        seen.rows(np.unique(store.rows[usable][(kept.frame["split"] == part).to_numpy()]))
+        for part in LEARNT_FROM
+    )
     return Material(
         kept,
         training,
         held_out,
-        tuple(store.shape),
+        seen.shape,
         pl.concat([index.rejects, store.rejects]),
         steps,
         (*notes, *store.notes),
+        sees=seen.told,
+        unit=seen.unit,
     )
-
-
-def _scans(index: Index, store: Store, stored: np.ndarray, part: str) -> Rows:
-    """Whole images of a part, with no target at all; each content once."""
-    rows = np.unique(stored[(index.frame["split"] == part).to_numpy()])
-    return Rows(store, rows, np.zeros((len(rows), 0), np.float32))
 
 
 def load_crops(
@@ -164,6 +166,7 @@ def load_crops(
         tuple(found.record["steps"]),
         store.notes,
         patterns=found.count,
+        unit="crop",
     )
 
 

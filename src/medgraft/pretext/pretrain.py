@@ -51,7 +51,7 @@ from medgraft.train.loop import Loop, validation_steps
 from medgraft.train.processes import Processes
 from medgraft.train.record import FINISHED, RUNNING, Record
 from medgraft.train.schedules import schedules
-from medgraft.train.setup import check_shape, normalisation
+from medgraft.train.setup import check_shape, check_slices, normalisation
 
 Made = Created[EncoderDecoder] | Created[Network] | Created[YNetwork]
 SEEN = 64  # images that are looked at to tell whether there is any colour
@@ -94,7 +94,7 @@ def check_choices(recipe: Pretraining) -> None:
     """
     task = find_task(recipe.task, as_published=recipe.as_published)
     check_semantic(recipe, task)
-    outline(recipe.backbone, after=recipe.after)
+    check_slices(recipe, outline(recipe.backbone, after=recipe.after))
     validation_steps(recipe)
     if recipe.weights != "none":
         check_architecture(open_weights(recipe.weights, backbone=recipe.backbone), recipe.backbone)
@@ -105,7 +105,7 @@ def check_choices(recipe: Pretraining) -> None:
 
 
 def check_semantic(recipe: Pretraining, task: Task) -> None:
-    """Refuse a task without the discovery that it needs, or with one that it cannot use.
+    """Refuse a task without the discovery that it needs, or a discovery that cannot be used.
 
     Raises:
         ArgumentError: With what to do.
@@ -114,6 +114,12 @@ def check_semantic(recipe: Pretraining, task: Task) -> None:
         raise ArgumentError(
             f"{recipe.task} needs --semantic with the folder of a discovery. Make one with"
             " `medgraft discover INDEX --out PATTERNS`, or take --task models_genesis."
+        )
+    if recipe.semantic is not None and (recipe.patch or recipe.slices):
+        key = "patch" if recipe.patch else "slices"
+        raise ArgumentError(
+            f"--semantic learns from the crops of a discovery as they are, got {key}"
+            f" {getattr(recipe, key)!r} as well. Leave --{key} out."
         )
     if recipe.semantic is not None and isinstance(task, Classifying):
         raise ArgumentError(
@@ -175,7 +181,7 @@ class _Run:
         self.recipe = self.recipe.model_copy(
             update={
                 "task": write(parse(self.recipe.task)[0], task),
-                "channels": material.shape[0],
+                "channels": material.shape[0] // (self.recipe.slices or 1),
                 "steps": tuple(canonical(pipeline(material.steps))),
                 "augment": tuple(augmenter.specs),
                 "precision": compute.precision,
@@ -198,6 +204,7 @@ class _Run:
                 "backbone": made.network.backbone.name,
                 "after": self.recipe.after,
                 "task": self.recipe.task,
+                "learns_from": "; ".join(material.sees),
                 "patterns": material.patterns,
                 "weights": self.recipe.weights,
                 "loaded": made.fit.told if made.fit else "random",
@@ -256,6 +263,7 @@ class _Run:
                 "as_published": self.recipe.as_published,
                 "split": split,
                 "images": len(held_out.rows),
+                "unit": material.unit,
                 "loss": judged.get("restoring_val", judged.get("loss_val")),
                 "accuracy": judged.get("accuracy_val"),
                 "untouched": judged.get("input_val"),

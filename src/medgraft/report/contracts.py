@@ -235,6 +235,7 @@ class PretextDone(Part):
     as_published: bool = False
     split: str
     images: int = 0
+    unit: str = "image"
     loss: float | None = None
     accuracy: float | None = None
     untouched: float | None = None

@@ -159,7 +159,7 @@ def _answer(found: _Pretrained) -> str:
     done = found.done
     if done.loss is None:
         return f"Trained on {found.task}; there is no validation part to judge it on."
-    on = f"on {done.images:,} {part(done.split)} images that it did not learn from"
+    on = f"on {done.images:,} {part(done.split)} {done.unit}s that it did not learn from"
     if done.kind == "classifying":
         chance = f"chance: {percent(1 / done.classes)}" if done.classes else "chance unknown"
         return (

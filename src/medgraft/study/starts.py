@@ -25,6 +25,8 @@ SHARED = (
     "channels",
     "window",
     "steps",
+    "slices",
+    "slice_plane",
     "test",
     "val",
     "seed",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, Self, runtime_checkable
 
 import numpy as np
 import torch
@@ -26,6 +26,14 @@ class Images(Protocol):
 
     def gather(self, rows: np.ndarray) -> np.ndarray:
         """Images at those rows of the store, shape (B, C, *S)."""
+
+
+@runtime_checkable
+class Changing(Images, Protocol):
+    """Images that are other ones in every epoch, such as random crops."""
+
+    def in_epoch(self, epoch: int) -> Self:
+        """Those of an epoch."""
 
 
 class Views(Protocol):
@@ -139,7 +147,8 @@ class Batches:
         mine = chosen[self.rank :: self.world]
         if self.views is not None:
             return Batch(*self.views.take(mine, epoch), step, mine)
-        images = self.placement.images(self.store.gather(self.rows[mine]), self.store.scale)
+        store = self.store.in_epoch(epoch) if isinstance(self.store, Changing) else self.store
+        images = self.placement.images(store.gather(self.rows[mine]), store.scale)
         targets = torch.from_numpy(self.targets[mine]).to(self.placement.device)
         if self.augmenter is not None:
             # by the number of the image, so that processes and batch sizes do not matter

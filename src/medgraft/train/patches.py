@@ -97,7 +97,7 @@ class Patches:
     _known: list[list[np.ndarray]] = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
-        _check_patch(self.patch, self.store.shape[1:])
+        check_patch(self.patch, self.store.shape[1:])
         if not 0 <= self.foreground <= 1:
             raise ArgumentError(f"foreground must be in [0, 1], got {self.foreground}")
         if self.per_image < 1:
@@ -181,7 +181,32 @@ class Patches:
         return PatchBatch(images, masks[:, 0].long(), step, samples)
 
 
-def _check_patch(patch: Sequence[int], size: Sequence[int]) -> None:
+def patch_sides(patch: tuple[int, ...] | None, dims: int) -> tuple[int, ...] | None:
+    """Sides of the patches of a recipe, one per axis; None where images are taken whole.
+
+    Raises:
+        ArgumentError: If there is a number too many or too few.
+
+    Examples:
+        >>> patch_sides((32,), 3), patch_sides((64, 64, 32), 3)
+        ((32, 32, 32), (64, 64, 32))
+    """
+    if patch is None:
+        return None
+    if len(patch) not in (1, dims):
+        raise ArgumentError(
+            f"patch must be one side or {dims}, one per spatial axis, got"
+            f" {' '.join(map(str, patch))}."
+        )
+    return patch * dims if len(patch) == 1 else patch
+
+
+def check_patch(patch: Sequence[int], size: Sequence[int]) -> None:
+    """Refuse patches that do not fit images of spatial shape `size`.
+
+    Raises:
+        ArgumentError: With what to do.
+    """
     if len(patch) != len(size) or any(p < 1 or p > n for p, n in zip(patch, size, strict=False)):
         raise ArgumentError(
             f"a patch must fit the prepared images of {' x '.join(map(str, size))} pixels, got"

@@ -53,6 +53,12 @@ class BaseRecipe(BaseModel):
         description="Which slices: axial, coronal or sagittal, of volumes that the step orient turned;"
         " or the number of the axis along which they follow one another.",
     )
+    patch: tuple[Annotated[int, Field(ge=1)], ...] | None = Field(
+        None,
+        description="Sides of the patches that masks, or a pretraining, are learnt from, one number or"
+        " one per axis; whole images if not given. Segmentation answers in windows of that size.",
+    )
+    patches_per_image: int = Field(1, ge=1, description="Patches of each image in an epoch.")
     augment: tuple[str, ...] = Field(
         ("films",), description="Augmentations or presets, such as rotate:degrees=15."
     )
@@ -114,12 +120,6 @@ class Recipe(BaseRecipe):
         None,
         description="Loss of masks: dice_cross_entropy (if not given) or dice; of labels there is no choice.",
     )
-    patch: tuple[Annotated[int, Field(ge=1)], ...] | None = Field(
-        None,
-        description="Sides of the patches that segmentation learns from, one number or one per axis;"
-        " whole images if not given. Larger images are then answered in windows of that size.",
-    )
-    patches_per_image: int = Field(1, ge=1, description="Patches of each image in an epoch.")
     foreground: float = Field(
         0.5, ge=0, le=1, description="Share of patches that are cut around a pixel of foreground."
     )

@@ -160,7 +160,7 @@ class _Run:
             "network": {
                 "backbone": self.recipe.backbone,
                 "after": last_stage(self.recipe),
-                "slices": data.slicing and data.slicing.told(data.store.shape),
+                "learns_from": data.slicing and data.slicing.told(data.store.shape),
                 "strategy": self.recipe.strategy,
                 "weights": self.recipe.weights,
                 "loaded": loaded,

@@ -19,7 +19,7 @@ from medgraft.runs import RunFolder
 from medgraft.train.hardware import Compute
 from medgraft.train.loop import Loop
 from medgraft.train.losses import losses
-from medgraft.train.patches import Patches
+from medgraft.train.patches import Patches, patch_sides
 from medgraft.train.processes import Processes
 from medgraft.train.recipe import Recipe
 from medgraft.train.segmentation.data import Outlined, load_outlined, pixel_weights
@@ -91,15 +91,7 @@ def window_of(recipe: Recipe, data: Outlined) -> tuple[int, ...] | None:
     Raises:
         ArgumentError: If there is a number too many or too few.
     """
-    dims = len(data.shape) - 1
-    if recipe.patch is None:
-        return None
-    if len(recipe.patch) not in (1, dims):
-        raise ArgumentError(
-            f"patch must be one side or {dims}, one per spatial axis, got"
-            f" {' '.join(map(str, recipe.patch))}."
-        )
-    return recipe.patch * dims if len(recipe.patch) == 1 else recipe.patch
+    return patch_sides(recipe.patch, len(data.shape) - 1)
 
 
 @dataclass(frozen=True)
