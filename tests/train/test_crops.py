@@ -96,6 +96,6 @@ def test_slices_have_crops_too():
     assert found.shape == (18, 3, 4, 5)
     for crop, (row, column) in enumerate(source.corners(np.arange(18))):
         whole = numbered()[1, 0]
-        for channel, n in enumerate((crop // 2 + step for step in (-1, 0, 1))):
+        for channel, n in enumerate(crop // 2 + step for step in (-1, 0, 1)):
             expected = whole[min(max(n, 0), 8), row : row + 4, column : column + 5]
             np.testing.assert_array_equal(found[crop, channel], expected)
