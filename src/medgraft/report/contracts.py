@@ -138,7 +138,7 @@ class Record(Part):
 
 
 class Example(Part):
-    """One picture of examples/, and what the network made of it."""
+    """One picture of examples/, and what the network made of it; of a volume a strip of slices."""
 
     file: str
     image_id: str = ""
@@ -149,6 +149,8 @@ class Example(Part):
     predicted: str | list[str] | None = None
     probability: float | None = None
     correct: bool
+    slices: list[int] = []
+    of: int = 1
 
 
 class Overlay(Part):

@@ -167,7 +167,6 @@ def page(saved: Saved, drawings: list[canvas.Drawing], pictures: Sequence[Pictur
         drawings={drawing.name: drawing for drawing in drawings},
         pictures=pictures,
         overlays=overlays,
-        most_slices=max((len(one.slices) for one in overlays), default=0),
         heated=heated,
         cells=by_cell(heated),
         left_out=tables.left_out(saved.evaluation),

@@ -16,9 +16,36 @@ PICTURES = 12  # of either kind
 
 
 @dataclass(frozen=True)
+class Strip:
+    """Slices of a volume under one another in one picture; of a picture there is one.
+
+    Attributes:
+        slices: Number of each slice in the volume, from 1; empty for a picture.
+        of: Slices of the volume.
+        shape: Width and height of one slice, in pixels.
+    """
+
+    slices: list[int]
+    of: int
+    shape: tuple[int, int]
+
+    @classmethod
+    def in_png(cls, content: bytes, slices: list[int], of: int) -> Strip:
+        """What lies in a PNG file; `slices` are numbered from 0."""
+        width, height = struct.unpack(">II", content[16:24])  # where PNG keeps them
+        return cls([n + 1 for n in slices], of, (width, height // max(len(slices), 1)))
+
+    @property
+    def middle(self) -> int:
+        """Which of the slices is shown first, from 0."""
+        return len(self.slices) // 2
+
+
+@dataclass(frozen=True)
 class Picture:
     """An example as it is shown."""
 
+    anchor: str
     source: str
     alt: str
     actual: str
@@ -27,6 +54,7 @@ class Picture:
     patient: str
     file: str
     correct: bool
+    strip: Strip
 
 
 @dataclass(frozen=True)
@@ -91,14 +119,7 @@ def heat_picture(folder: Path, item: Heated, place: int, *, salt: bytes) -> Heat
 
 @dataclass(frozen=True)
 class Outlined:
-    """An image with the outlines of both masks, as it is shown; a volume is a strip of slices.
-
-    Attributes:
-        slices: Number of each slice in the volume, from 1; empty for a picture.
-        middle: Which of them is shown first, from 0.
-        of: Slices of the volume.
-        shape: Width and height of one slice, in pixels.
-    """
+    """An image with the outlines of both masks, as it is shown."""
 
     anchor: str
     source: str
@@ -107,10 +128,7 @@ class Outlined:
     classes: dict[str, str]
     patient: str
     file: str
-    slices: list[int]
-    middle: int
-    of: int
-    shape: tuple[int, int]
+    strip: Strip
 
 
 def load_overlays(saved: Saved) -> list[Outlined]:
@@ -121,7 +139,6 @@ def load_overlays(saved: Saved) -> list[Outlined]:
 def _outlined(saved: Saved, one: Overlay, place: int) -> Outlined:
     content = (saved.folder / "examples" / one.file).read_bytes()
     patient = alias(one.patient_id, saved.salt)
-    width, height = struct.unpack(">II", content[16:24])  # where PNG keeps them
     several = len(one.classes) > 1
     return Outlined(
         anchor=f"image-{place}",
@@ -131,10 +148,7 @@ def _outlined(saved: Saved, one: Overlay, place: int) -> Outlined:
         classes={n: number(value) for n, value in one.classes.items()} if several else {},
         patient=patient,
         file=_without_id(file_name(one.path), one.patient_id, patient),
-        slices=[slice_ + 1 for slice_ in one.slices],
-        middle=len(one.slices) // 2,
-        of=one.of,
-        shape=(width, height // max(len(one.slices), 1)),
+        strip=Strip.in_png(content, one.slices, one.of),
     )
 
 
@@ -142,14 +156,15 @@ def load_pictures(saved: Saved) -> list[Picture]:
     """Up to twelve wrong answers, then up to twelve right ones, in the order of the run."""
     right = [e for e in saved.examples if e.correct][:PICTURES]
     wrong = [e for e in saved.examples if not e.correct][:PICTURES]
-    return [_picture(saved, example) for example in wrong + right]
+    return [_picture(saved, example, n) for n, example in enumerate(wrong + right, 1)]
 
 
-def _picture(saved: Saved, example: Example) -> Picture:
+def _picture(saved: Saved, example: Example, place: int) -> Picture:
     content = (saved.folder / "examples" / example.file).read_bytes()
     actual, predicted = _names(example.actual), _names(example.predicted)
     patient = alias(example.patient_id, saved.salt)
     return Picture(
+        anchor=f"example-{place}",
         source=embedded(content),
         alt=f"Test image: {actual}, taken for {predicted}",
         actual=actual,
@@ -158,6 +173,7 @@ def _picture(saved: Saved, example: Example) -> Picture:
         patient=patient,
         file=_without_id(file_name(example.path), example.patient_id, patient),
         correct=example.correct,
+        strip=Strip.in_png(content, example.slices, example.of),
     )
 
 

@@ -32,7 +32,7 @@ from medgraft.train.setup import (
     make_predictor,
     plan,
 )
-from medgraft.train.slices import slices_record
+from medgraft.train.slices import looking, slices_record
 from medgraft.train.solve import Solved, check_solvable, solve
 from medgraft.train.strategies import Phase, Solver, find_strategy
 from medgraft.train.supervised import Predictor, Supervised
@@ -183,6 +183,7 @@ class Classification:
             data.store,
             data.target,
             by_name(found["threshold"], data.target),
+            looking=looking(data.steps, data.slicing),
         )
 
     def record(self, recipe: Recipe, found: dict[str, Any]) -> dict[str, Any]:

@@ -10,22 +10,27 @@ import polars as pl
 
 from medgraft.files import replacing, write_json
 from medgraft.index.target import Target
-from medgraft.train.batches import Images
+from medgraft.train.slices import Slicing, Volumes
 
-SIDE = 128  # pixels of the longer side
+SIDE = 128  # pixels of the longer side of a picture, and of a slice
+MOST = {2: 12, 3: 4}  # of each kind; a volume is many pictures
+SLICES = 24  # of a volume; more of them are thinned out
 
 
 def write_examples(
     folder: Path,
     predictions: pl.DataFrame,
     stored: np.ndarray,
-    store: Images,
+    store: Volumes,
     target: Target,
     thresholds: dict[str, float],
     *,
-    most: int = 12,
+    looking: Slicing,
+    most: int | None = None,
 ) -> None:
     """Write the surest wrong and the surest right predictions as PNG, and examples.json.
+
+    A picture of a volume is a strip: its slices under one another.
 
     Args:
         folder: Where to.
@@ -34,8 +39,10 @@ def write_examples(
         store: Where the images lie.
         target: What was predicted.
         thresholds: Of the labels that are decided by one.
-        most: Pictures of each kind.
+        looking: Which slices of a volume are shown.
+        most: Pictures of each kind; None for twelve, of volumes four.
     """
+    most = most or MOST[len(store.shape) - 1]
     judged = _judge(predictions, target, thresholds)
     chosen = []
     for correct in (False, True):
@@ -45,10 +52,15 @@ def write_examples(
     listed = []
     for number, place in enumerate(chosen):
         name = f"{number:03d}.png"
-        write_picture(folder / name, store.gather(stored[place : place + 1])[0], store.scale)
+        image = store.image(int(stored[place]))
+        shown = _shown(image, looking)
+        slices = looking.stack(image)[shown] if shown else image[None]
+        _write_strip(folder / name, slices, store.scale)
         row = predictions.row(int(place), named=True)
         kept = {key: row[key] for key in ("image_id", "path", "patient_id", "split")}
-        listed.append({"file": name, **kept, **{k: v[place] for k, v in judged.items()}})
+        told = {key: values[place] for key, values in judged.items()}
+        strip = {"slices": shown, "of": looking.each(image.shape)} if shown else {}
+        listed.append({"file": name, **kept, **told, **strip})
     write_json(folder / "examples.json", listed)
 
 
@@ -107,15 +119,36 @@ def _surest(places: np.ndarray, judged: dict[str, Any], most: int) -> list[int]:
     return [place for turn in turns for place in turn][:most]
 
 
+def _shown(image: np.ndarray, looking: Slicing) -> list[int]:
+    """The slices of a volume that are shown, evenly over it; none of a picture."""
+    if image.ndim == 3:
+        return []
+    count = looking.each(image.shape)
+    return [int(place) for place in np.linspace(0, count - 1, min(count, SLICES)).round()]
+
+
 def write_picture(path: Path, image: np.ndarray, scale: int) -> None:
     """Write an image (C, *S) of whole numbers from 0 to `scale` as PNG; of a volume its middle slice."""
+    if image.ndim == 4:
+        image = image[:, image.shape[1] // 2]
+    _write_strip(path, image[None], scale)
+
+
+def _write_strip(path: Path, slices: np.ndarray, scale: int) -> None:
+    """Write slices (N, C, rows, columns) under one another."""
     from PIL import Image
 
-    if image.ndim == 4:  # a volume: its middle slice
-        image = image[:, image.shape[1] // 2]
+    pixels = np.concatenate([_pixels(one, scale) for one in slices])
+    with replacing(path) as temporary:
+        Image.fromarray(pixels).save(temporary, format="PNG")
+
+
+def _pixels(image: np.ndarray, scale: int) -> np.ndarray:
+    """A picture whose longer side is `SIDE`, uint8 (rows, columns) or (rows, columns, 3)."""
+    from PIL import Image
+
     values = (image.astype(np.float32) * (255 / scale)).round().astype(np.uint8)
     picture = Image.fromarray(values[0] if len(values) != 3 else values.transpose(1, 2, 0))
     factor = SIDE / max(picture.size)
     size = (max(1, round(picture.width * factor)), max(1, round(picture.height * factor)))
-    with replacing(path) as temporary:
-        picture.resize(size, Image.Resampling.BICUBIC).save(temporary, format="PNG")
+    return np.asarray(picture.resize(size, Image.Resampling.BICUBIC))

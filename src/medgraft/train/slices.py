@@ -7,6 +7,7 @@ are laid on one another. The volumes stay where they are; slices are cut when th
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol, Self
 
@@ -222,6 +223,19 @@ def slices_record(volumes: Volumes, slicing: Slicing | None) -> dict[str, Any] |
     if slicing is None:
         return None
     return {"count": slicing.count, "plane": slicing.plane, "volume": list(volumes.shape)}
+
+
+def looking(steps: Sequence[str], slicing: Slicing | None) -> Slicing:
+    """Which slices of a volume to show people: those the network sees, else axial ones.
+
+    Where nothing turned the volumes, the slices follow one another along the first axis.
+
+    Args:
+        steps: How the volumes were prepared.
+        slicing: How the network looks at them; None for whole.
+    """
+    turned = any(step.name == "orient" for step in pipeline(steps))
+    return Slicing(1, slicing.plane if slicing else "axial" if turned else "0")
 
 
 def sliced(rows: Rows, volumes: Volumes, slicing: Slicing) -> Rows:

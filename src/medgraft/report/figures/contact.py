@@ -43,10 +43,22 @@ def _cell(picture: Picture, i: int) -> str:
         _text(x, y + SIDE + 14 * (line + 1), text, ink) for line, (text, ink) in enumerate(texts)
     )
     return (
-        f'<image x="{x}" y="{y}" width="{SIDE}" height="{SIDE}" href="{picture.source}">'
-        f"<title>{escape(picture.alt)}</title></image>"
+        f"{_image(picture, x, y)}"
         f'<rect x="{x}" y="{y}" width="{SIDE}" height="{SIDE}" style="fill: none; stroke: {colour}"'
         f' stroke-width="2" rx="2"/>{written}'
+    )
+
+
+def _image(picture: Picture, x: int, y: int) -> str:
+    """The picture; of a volume the slice that is shown first."""
+    title, strip = f"<title>{escape(picture.alt)}</title>", picture.strip
+    (width, height), count = strip.shape, max(len(strip.slices), 1)
+    shown = f"0 {strip.middle * height} {width} {height}"
+    return (
+        f'<svg x="{x}" y="{y}" width="{SIDE}" height="{SIDE}" viewBox="{shown}">'
+        f'<image width="{width}" height="{count * height}" href="{picture.source}">{title}</image></svg>'
+        if strip.slices
+        else f'<image x="{x}" y="{y}" width="{SIDE}" height="{SIDE}" href="{picture.source}">{title}</image>'
     )
 
 
