@@ -82,7 +82,7 @@ def cells(tmp_path_factory):
 def trained(cells, tmp_path_factory):
     """A run of two epochs, with its report."""
     out = tmp_path_factory.mktemp("runs") / "cells"
-    recipe = small(epochs=6, rate=3e-3, keep_best=2)
+    recipe = small(epochs=6, rate=1e-2, keep_best=2)
     run = train(cells, out, recipe, command=["medgraft", "train"])
     write_report(run.path)
     return run

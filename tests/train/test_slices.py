@@ -11,6 +11,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from PIL import Image
 from sklearn.metrics import roc_auc_score
 
 from medgraft.cli.__main__ import main
@@ -18,6 +19,7 @@ from medgraft.errors import ArgumentError, TrainingError
 from medgraft.index import Index
 from medgraft.nets import create, create_dense
 from medgraft.prepare.store import Store
+from medgraft.report import write_any_report
 from medgraft.train.batches import Placement
 from medgraft.train.ensemble import Ensemble
 from medgraft.train.predict import Arrays, load_ensemble
@@ -327,6 +329,19 @@ class TestARunOfLabels:
         table = pl.read_parquet(out / "predictions.parquet")
         expected = [(told[2 * n, 0] + told[2 * n + 1, 0]) / 2 for n in range(14)]
         np.testing.assert_allclose(table["p_left"], expected, atol=1e-6)
+
+    def test_slices_of_a_volume_can_be_gone_through_on_the_page(self, labelled, heads, tmp_path):
+        page = write_any_report(labelled.path, out=tmp_path).read_text()
+        listed = json.loads((labelled.examples / "examples.json").read_text())
+        assert all((item["slices"], item["of"]) == ([0, 1], 2) for item in listed)
+        assert page.count('type="radio"') == 2 * len(listed) == 8
+        assert "slices 1 to 2 of 2" in page
+        volume = nibabel.load(Index.load(heads).file(listed[0]["path"])).get_fdata()
+        strip = np.array(Image.open(labelled.examples / listed[0]["file"])).astype(float)
+        assert strip.shape == (2 * 128, 128)
+        for n in range(2):
+            shown = strip[128 * n : 128 * (n + 1)].reshape(32, 4, 32, 4).mean(axis=(1, 3))
+            assert np.corrcoef(shown.ravel(), volume[::-1, ::-1, n].T.ravel())[0, 1] > 0.95
 
     def test_heat_lies_on_the_slice_that_spoke_most(self, labelled, heads, tmp_path):
         file = Index.load(heads).file("images/00.nii")
