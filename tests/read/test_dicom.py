@@ -1,5 +1,6 @@
 """What DICOM values mean, and how slices become a volume."""
 
+import subprocess
 import sys
 from pathlib import Path
 
@@ -125,6 +126,43 @@ def test_identity_tells_what_the_tags_say(tmp_path):
     assert found == Identity("P1", "1.2", "1.3", "MLO", "R", "MG", (1.0, 2.0, 3.0), 4)
 
 
+class TestTheWindowOfAFile:
+    @pytest.mark.parametrize("photometric", ["MONOCHROME1", "MONOCHROME2"])
+    def test_its_ends_are_where_pydicom_reaches_black_and_white(self, tmp_path, photometric):
+        ds = dataset(
+            np.arange(4096, dtype=np.uint16).reshape(64, 64),
+            BitsStored=12,
+            HighBit=11,
+            RescaleSlope=2,
+            RescaleIntercept=-1000,
+            WindowCenter=[300, 5000],
+            WindowWidth=[800, 9000],
+            PhotometricInterpretation=photometric,
+        )
+        path = save(ds, tmp_path / "a.dcm")
+        low, high = identity(path).window
+        plain, shown = read(path).array.ravel(), read(path, window=True).array.ravel()
+        grey = shown[(shown > shown.min()) & (shown < shown.max())]
+        within = plain[(shown > shown.min()) & (shown < shown.max())]
+        assert len(grey) == 399
+        assert within.min() - 2 <= low <= within.min() <= within.max() <= high <= within.max() + 2
+
+    def test_of_a_lookup_table_it_is_the_ends(self, tmp_path):
+        from pydicom.dataset import Dataset
+
+        table = Dataset()
+        table.add_new("LUTDescriptor", "US", [256, 100, 8])
+        table.LUTData = bytes(256)
+        ds = dataset(ramp(5, 7, kind="uint16"), VOILUTSequence=[table])
+        assert identity(save(ds, tmp_path / "a.dcm")).window == (100, 355)
+
+    @pytest.mark.parametrize(
+        "tags", [{}, {"WindowCenter": 40}, {"WindowCenter": 40, "WindowWidth": 0}]
+    )
+    def test_there_is_none_where_the_tags_make_no_sense(self, tmp_path, tags):
+        assert identity(save(dataset(ramp(5, 7), **tags), tmp_path / "a.dcm")).window is None
+
+
 def test_an_oblique_series_lies_where_its_tags_say(tmp_path):
     volume = ramp(3, 5, 7)
     right, down = np.array([0.6, 0.8, 0]), np.array([0, 0, -1.0])
@@ -194,3 +232,24 @@ def test_without_positions_instance_numbers_order_the_slices(tmp_path):
     scan = read(folder)
     np.testing.assert_array_equal(scan.array[0], volume[::-1])  # numbers run backwards
     assert (scan.spacing_mm, scan.affine) == (None, None)
+
+
+def test_the_first_films_of_a_process_may_be_read_by_many_threads_at_once():
+    """Decoders are installed with the first one; in a process of its own, where none are yet."""
+    program = (
+        "import sys, threading\n"
+        "from concurrent.futures import ThreadPoolExecutor\n"
+        "from pydicom.pixels.decoders.base import get_decoder\n"
+        "from medgraft.read.decoders import install, jpeg, rle\n"
+        "sys.setswitchinterval(1e-6)\n"
+        "together = threading.Barrier(8)\n"
+        "def one(_):\n"
+        "    together.wait()\n"
+        "    install()\n"
+        "with ThreadPoolExecutor(8) as pool:\n"
+        "    list(pool.map(one, range(8)))\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr

@@ -19,6 +19,8 @@ class Identity:
         position: Centre of the first pixel in millimetres, DICOM's own frame (x to the left,
             y to the back, z to the head).
         instance: Number of the image within its series.
+        window: Least and greatest value that the file itself would show as black and white, in
+            the values that `medgraft.read.read` gives; of a VOI lookup table, its ends.
     """
 
     patient_id: str | None = None
@@ -29,3 +31,4 @@ class Identity:
     modality: str | None = None
     position: tuple[float, float, float] | None = None
     instance: int | None = None
+    window: tuple[float, float] | None = None

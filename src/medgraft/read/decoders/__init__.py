@@ -8,11 +8,19 @@ from __future__ import annotations
 
 import functools
 import importlib
+import threading
+
+_one_at_a_time = threading.Lock()
+
+
+def install() -> None:
+    """Tell pydicom of our decoders, once per process, however many threads read at the same time."""
+    with _one_at_a_time:
+        _install()
 
 
 @functools.cache
-def install() -> None:
-    """Tell pydicom of our decoders, once per process."""
+def _install() -> None:
     from pydicom.pixels.decoders.base import get_decoder
 
     for module in ("jpeg", "rle"):

@@ -84,6 +84,7 @@ def read_identity(request: Request) -> Identity:
         modality=text(tags, "Modality"),
         position=(where[0], where[1], where[2]) if where else None,
         instance=whole(tags, "InstanceNumber"),
+        window=values.shown_window(tags),
     )
 
 

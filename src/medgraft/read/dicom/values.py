@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -188,6 +189,50 @@ def voi_range(tags: Dataset) -> tuple[float, float] | None:
     slope, intercept = float(tags.RescaleSlope), float(tags.RescaleIntercept)
     low, high = sorted((low * slope + intercept, high * slope + intercept))
     return low, high
+
+
+def shown_window(data: Dataset) -> tuple[float, float] | None:
+    """The window that a file asks for, in the values of `meant` with ``window=False``.
+
+    Of several windows the first one, of a VOI lookup table its ends, of several frames that of
+    the first; None where the tags give none, or one that makes no sense.
+    """
+    frames = len(data.get("PerFrameFunctionalGroupsSequence") or []) or 1
+    tags = frame_tags(data, frames)[0]
+    window = _window_of(tags)
+    if window is None or tags.get("PhotometricInterpretation") != "MONOCHROME1":
+        return window
+    if "BitsStored" not in tags:  # floats declare no range, and are negated
+        return -window[1], -window[0]
+    low, high = voi_range(tags) or (0.0, 0.0)
+    return low + high - window[1], low + high - window[0]
+
+
+def _window_of(tags: Dataset) -> tuple[float, float] | None:
+    """Before brightness is turned over: DICOM PS3.3, C.11.2.1."""
+    if tags.get("VOILUTSequence"):
+        descriptor = tags.VOILUTSequence[0].get("LUTDescriptor")
+        entries, first = _number(descriptor, 0), _number(descriptor, 1)
+        if entries is None or first is None:
+            return None
+        return first, first + (entries or 2**16) - 1
+    centre, width = _number(tags.get("WindowCenter"), 0), _number(tags.get("WindowWidth"), 0)
+    if centre is None or width is None or width <= 1:
+        return None
+    if tags.get("VOILUTFunction") in ("LINEAR_EXACT", "SIGMOID"):
+        return centre - width / 2, centre + width / 2
+    return centre - 0.5 - (width - 1) / 2, centre - 0.5 + (width - 1) / 2
+
+
+def _number(value: Any, place: int) -> float | None:
+    """One of several numbers, or the only one; None if there is none that is finite."""
+    from pydicom.multival import MultiValue
+
+    try:
+        number = float(value[place] if isinstance(value, (MultiValue, list)) else value)
+    except (TypeError, ValueError, IndexError):
+        return None
+    return number if math.isfinite(number) else None
 
 
 def _turned_over(values: Meant) -> Meant:
