@@ -19,7 +19,16 @@ from medgraft.ledger.acts import Given
 from medgraft.ledger.campaign import Campaign
 from medgraft.ledger.database import Database
 from medgraft.ledger.exchange import Imported, take
-from medgraft.ledger.records import Act, Dispute, Event, Leased, Progress, Queued, Reading
+from medgraft.ledger.records import (
+    Act,
+    Dispute,
+    Event,
+    Leased,
+    Progress,
+    Queued,
+    Reading,
+    check_name,
+)
 from medgraft.ledger.schema import batches, events, items, readers, readings, standings, waiting
 from medgraft.ledger.sheet import read_sheet, write_sheet
 from medgraft.ledger.standing import SETTLED, names, reading, readings_of
@@ -60,13 +69,7 @@ class Ledger:
             role: "reader" is given images; "adjudicator" settles what readers do not. One person
                 may be admitted as both.
         """
-        if not 0 < len(name) <= 64 or not name.isprintable() or not name[0].isalnum():
-            raise ArgumentError(
-                "the name of a reader must be 1 to 64 printable characters and begin with a letter"
-                f" or a digit, got {name!r:.80}."
-            )
-        if name != name.strip():
-            raise ArgumentError(f"the name of a reader must not end in spaces, got {name!r}.")
+        check_name(name)
         if role not in ("reader", "adjudicator"):
             raise ArgumentError(f"role must be reader or adjudicator, got {role!r}.")
         with self.database.writing() as connection:
@@ -361,6 +364,39 @@ class Ledger:
                 return readings_of(connection, image_id)
             ordered = select(readings).order_by(readings.c.image_id, readings.c.reader)
             return [reading(row) for row in connection.execute(ordered)]
+
+    def history(self, reader: str, *, count: int, before: int | None = None) -> list[Reading]:
+        """What one reader says as of now, the latest first.
+
+        Args:
+            reader: Whose.
+            count: At most so many.
+            before: Only what an earlier event than this one says, to go on where a list ended.
+        """
+        latest = select(readings).where(readings.c.reader == reader)
+        if before is not None:
+            latest = latest.where(readings.c.event < before)
+        with self.database.reading() as connection:
+            rows = connection.execute(latest.order_by(readings.c.event.desc()).limit(count)).all()
+        return [reading(row) for row in rows]
+
+    def unswayed(self, reader: str) -> list[tuple[Reading, Mapping[str, float]]]:
+        """What a reader answered before any model's view was shown, and what the model says.
+
+        Of images that no model was asked about, and of answers given after its view was shown,
+        nothing is told.
+        """
+        answered = (
+            select(readings, items.c.probabilities)
+            .join(items, items.c.image_id == readings.c.image_id)
+            .join(events, events.c.number == readings.c.event)
+            .where(readings.c.reader == reader, readings.c.labels.is_not(None))
+            .where(events.c.model == "", items.c.probabilities.is_not(None))
+            .order_by(items.c.position)
+        )
+        with self.database.reading() as connection:
+            rows = connection.execute(answered).all()
+        return [(reading(row), json.loads(row.probabilities)) for row in rows]
 
     def labels(self) -> pl.DataFrame:
         """What holds as of now, a row per queued image, in the order of the queue.

@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Literal
 
+from medgraft.errors import ArgumentError
+
 Act = Literal["answer", "unsure", "skip", "correction", "undo", "adjudication"]
 
 
@@ -144,3 +146,19 @@ class Progress:
     read: Mapping[str, int]
     passed: Mapping[str, int]
     waiting: Mapping[str, int]
+
+
+def check_name(name: str) -> None:
+    """Refuse what cannot be the name of a reader.
+
+    Raises:
+        ArgumentError: If it is not 1 to 64 printable characters that begin with a letter or a digit
+            and do not end in a space.
+    """
+    if not 0 < len(name) <= 64 or not name.isprintable() or not name[0].isalnum():
+        raise ArgumentError(
+            "the name of a reader must be 1 to 64 printable characters and begin with a letter"
+            f" or a digit, got {name!r:.80}."
+        )
+    if name != name.strip():
+        raise ArgumentError(f"the name of a reader must not end in spaces, got {name!r}.")
