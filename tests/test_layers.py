@@ -16,8 +16,8 @@ LAYERS = [  # lower rows know nothing of the rows above them; names in one row i
     {"prepare", "augment"},
     {"train"},
     {"pretext", "generate", "active", "explain", "export", "advise"},
-    {"study", "report"},
-    {"cli", "web"},
+    {"study", "report", "web"},
+    {"cli"},
 ]
 HEIGHT = {name: height for height, row in enumerate(LAYERS) for name in row}
 FREE_OF_TORCH = {
