@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import ndimage, stats
 
-from medgraft.augment import Augmenter, expand
+from medgraft.augment import PRESETS, Augmenter, expand
 from medgraft.augment.fields import smooth_field
 from medgraft.augment.geometry import (
     rotation,
@@ -428,12 +428,13 @@ class TestAugmenter:
         assert augmenter.specs == ()
         assert torch.equal(augmenter.apply(images, augmenter.draw(2, (4, 4), 0)), images)
 
-    @pytest.mark.parametrize("preset", ["films", "patches", "none"])
+    @pytest.mark.parametrize("preset", PRESETS)
     def test_presets_stand_for_specs(self, preset):
         assert Augmenter([preset]).specs == Augmenter(expand([preset])).specs
 
-    def test_films_are_not_mirrored(self):
-        assert not any(spec.startswith(("flip", "dihedral")) for spec in expand(["films"]))
+    @pytest.mark.parametrize("preset", ["films", "strong"])
+    def test_films_are_not_mirrored(self, preset):
+        assert not any(spec.startswith(("flip", "dihedral")) for spec in expand([preset]))
 
     @pytest.mark.parametrize("padding", ["reflection", "border", "zeros"])
     def test_padding_is_what_lies_beyond_the_border(self, padding):

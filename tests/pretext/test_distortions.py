@@ -89,7 +89,7 @@ class TestEveryDistortion:
         assert build(distortions, write(name, part)) == part
 
 
-@pytest.mark.parametrize("name", ["inpaint", "outpaint:as_published=true", "patch_shuffle"])
+@pytest.mark.parametrize("name", ["inpaint", "outpaint:as_published=true", "patch_shuffle", "mask"])
 def test_images_too_small_are_refused(name):
     with pytest.raises(ShapeError, match="prepare larger images"):
         always(name, 2).draw(1, (5, 5), seed=0)

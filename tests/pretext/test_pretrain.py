@@ -8,7 +8,14 @@ import torch
 from safetensors.torch import load_file
 
 from medgraft.cli.__main__ import main
-from medgraft.errors import ArgumentError, LeakageError, ShapeError, TableError, WeightsError
+from medgraft.errors import (
+    ArgumentError,
+    LeakageError,
+    ShapeError,
+    TableError,
+    TrainingError,
+    WeightsError,
+)
 from medgraft.index import Index
 from medgraft.nets import create, create_dense
 from medgraft.prepare import canonical, default_steps, pipeline
@@ -60,6 +67,12 @@ def whole(spots, tmp_path_factory):
     return run(spots, tmp_path_factory.mktemp("whole") / "run")
 
 
+@pytest.fixture(scope="module")
+def contrasted(spots, tmp_path_factory):
+    """A run of a task whose loss is one of a batch."""
+    return run(spots, tmp_path_factory.mktemp("contrasted") / "run", task="simclr")
+
+
 class TestRun:
     def test_the_folder_explains_itself(self, whole):
         record = json.loads(whole.record.read_text())
@@ -105,7 +118,10 @@ class TestRun:
         Index(frame, tmp_path, labels=(), layout="csv").save(tmp_path / "bare.parquet")
         assert same(run(tmp_path / "bare.parquet", tmp_path / "run").path, whole.path)
 
-    def test_a_stopped_run_goes_on_to_the_same_bits(self, spots, whole, tmp_path, monkeypatch):
+    @pytest.mark.parametrize("task", ["models_genesis", "simclr"])
+    def test_a_stopped_run_goes_on_to_the_same_bits(
+        self, task, spots, whole, contrasted, tmp_path, monkeypatch
+    ):
         class Killed(BaseException):
             """Stands for kill -9."""
 
@@ -120,13 +136,14 @@ class TestRun:
         with monkeypatch.context() as patch:
             patch.setattr(Pretext, "loss", counting)
             with pytest.raises(Killed):
-                run(spots, tmp_path / "run", checkpoint_seconds=0)
+                run(spots, tmp_path / "run", task=task, checkpoint_seconds=0)
+        again = {"task": task, "resume": True, "checkpoint_seconds": 0}
         with pytest.raises(Exception, match="these differ: rate"):
-            run(spots, tmp_path / "run", resume=True, checkpoint_seconds=0, rate=0.5)
-        run(spots, tmp_path / "run", resume=True, checkpoint_seconds=0)
-        assert same(tmp_path / "run", whole.path)
+            run(spots, tmp_path / "run", **again, rate=0.5)
+        run(spots, tmp_path / "run", **again)
+        assert same(tmp_path / "run", {"simclr": contrasted}.get(task, whole).path)
 
-    @pytest.mark.parametrize("task", ["rotation", "autoencoder"])
+    @pytest.mark.parametrize("task", ["rotation", "autoencoder", "masked_image"])
     def test_other_tasks_make_a_run_and_a_page_as_well(self, task, spots, tmp_path):
         found = run(spots, tmp_path / "run", task=task, epochs=1)
         page = write_any_report(found.path).read_text()
@@ -137,6 +154,26 @@ class TestRun:
         else:
             assert groups == {"backbone", "decoder"}
             assert "patents" not in page
+
+    def test_two_views_are_shown_and_how_often_one_finds_the_other(self, contrasted):
+        assert {name.partition(".")[0] for name in load_file(contrasted.weights)} == {"backbone"}
+        record = json.loads(contrasted.weights_record.read_text())
+        assert "left out" in record["parts"]["head"]
+        done = json.loads(contrasted.pretext.read_text())
+        assert (done["kind"], done["images"], done["classes"]) == ("contrasting", 8, 15)
+        history = pl.read_csv(contrasted.history)
+        assert {"loss_val", "accuracy_val"} <= set(history.columns)
+        assert "input_val" not in history.columns
+        shown = json.loads((contrasted.examples / "pretext.json").read_text())
+        assert len(shown) == 8
+        for one in shown:
+            assert {"image", "input", "second"} <= one.keys()
+            assert -1 <= one["similarity"] <= 1
+            assert one["found"] in (0, 1, 2)
+        page = write_any_report(contrasted.path).read_text()
+        assert "finds the other view of an image (simclr) among 15 views" in page
+        assert 'chance: <span class="whole">7 %</span>' in page
+        assert "another view" in page
 
 
 class TestCropsAndSlices:
@@ -184,9 +221,11 @@ class TestCropsAndSlices:
 
 
 class TestDownstream:
+    @pytest.mark.parametrize("task", ["models_genesis", "simclr"])
     def test_a_classifier_begins_with_the_encoder_and_its_normalisation(
-        self, spots, whole, tmp_path
+        self, task, spots, whole, contrasted, tmp_path
     ):
+        whole = {"simclr": contrasted}.get(task, whole)
         recipe = quick(weights=str(whole.path), after="layer1", size=32, epochs=1)
         tuned = train(spots, tmp_path / "tuned", recipe, command=[])
         told = json.loads(tuned.record.read_text())["network"]["loaded"]
@@ -237,6 +276,14 @@ class TestRefusals:
             with pytest.raises(ArgumentError, match="needs colour images, but these are grey"):
                 run(spots, tmp_path / "run", task="colorisation", channels=channels)
         assert not list((tmp_path / "run").iterdir())
+
+    def test_one_image_to_validate_on_where_it_must_be_told_from_others(self, spots, tmp_path):
+        index = Index.load(spots)
+        held = index.frame["split"] == "val"
+        frame = index.frame.filter(~held | (held.cum_sum() == 1))
+        index.with_frame(frame).save(spots.parent / "lone.parquet")
+        with pytest.raises(TrainingError, match="at least 2 images to validate on"):
+            run(spots.parent / "lone.parquet", tmp_path / "run", task="simclr")
 
     def test_sides_that_a_u_net_cannot_halve(self, spots, tmp_path):
         with pytest.raises(ShapeError, match="divisible by 8, got 20 x 20"):

@@ -1,22 +1,31 @@
 """Every pretext task keeps the contract of the family; some do what their papers say."""
 
+import ast
 import itertools
+import json
+import math
+import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 from torch.nn import functional as F
 
-from medgraft.errors import ArgumentError, ShapeError, UnknownNameError
+import medgraft.pretext
+from medgraft.errors import ArgumentError, MissingExtraError, ShapeError, UnknownNameError
 from medgraft.nets import EncoderDecoder
-from medgraft.pretext.objective import Learner, cross_entropy, squared_error
+from medgraft.pretext.classifying import cross_entropy
+from medgraft.pretext.contrasting import found_first
+from medgraft.pretext.objective import Learner
 from medgraft.pretext.pretrain import make_network
 from medgraft.pretext.recipe import Pretraining
-from medgraft.pretext.tasks import Classifying, Restoring, find_task, pretexts
+from medgraft.pretext.restoring import squared_error
+from medgraft.pretext.tasks import Classifying, Contrasting, Restoring, find_task, pretexts
 from medgraft.pretext.tasks.jigsaw import far_orders
 from medgraft.pretext.tasks.rotation import turns
 from medgraft.train.batches import Placement
-from medgraft.train.supervised import Normalisation
+from medgraft.train.supervised import Normalisation, Rows
 
 NAMES = pretexts.names()
 SHAPES = [(24, 24), (24, 16), (24, 24, 24)]
@@ -42,7 +51,8 @@ class TestContract:
         batch = images(shape)
         before, task = batch.clone(), find_task(name)
         made = example(name, batch)
-        assert made.inputs.shape == batch.shape
+        views = (2,) if isinstance(task, Contrasting) else ()
+        assert made.inputs.shape == (len(batch), *views, *batch.shape[1:])
         assert made.inputs.dtype == batch.dtype
         assert made.inputs.min() >= 0
         assert made.inputs.max() <= 1
@@ -104,7 +114,46 @@ class TestLearning:
         assert any(sign in task.source for sign in ("arXiv:", "doi:", "JMLR"))
         assert task.__doc__
         assert set(task.keeps) <= {"decoder"}
-        assert issubclass(task, Restoring | Classifying)
+        assert issubclass(task, Restoring | Classifying | Contrasting)
+
+    def test_the_loss_of_an_image_depends_on_its_batch_only_where_it_says_so(self, name):
+        batch, found = images((32, 32)), learner(name, (32, 32))
+        found.network.eval()
+
+        def losses(rows):
+            made = found.example(batch[rows], seed=0, samples=np.array(rows))
+            return found.losses(found.answer(made.inputs), made)["loss"].detach()
+
+        whole, part = losses([0, 1, 2, 3]), losses([2, 1])
+        assert whole.shape == (4,)
+        alike = torch.allclose(part, whole[[2, 1]], rtol=1e-4, atol=1e-6)
+        assert alike != pretexts.get(name).over_batch
+
+    def test_what_it_is_shown_does_not_depend_on_the_precision_of_training(self, name):
+        batch, found = images((32, 32)), learner(name, (32, 32))
+        whole = found.example(batch, seed=0, samples=np.arange(4))
+        with torch.autocast("cpu", dtype=torch.bfloat16):
+            short = found.example(batch, seed=0, samples=np.arange(4))
+        assert torch.equal(short.inputs, whole.inputs)
+        assert torch.equal(short.targets, whole.targets)
+
+    def test_it_gives_the_measures_that_it_names_and_pictures_that_json_can_hold(self, name):
+        batch, found = images((32, 32)), learner(name, (32, 32))
+        found.network.eval()
+        made = found.example(batch, seed=0, samples=np.arange(4))
+        with torch.inference_mode():
+            answer = found.answer(made.inputs)
+        given = found.losses(answer, made) | found.task.measured(answer, made)
+        assert set(given) == set(found.task.measures(naming=False))
+        assert {values.shape for values in given.values()} == {(4,)}
+        choices = found.task.choices((32, 32), patterns=None, together=4)
+        assert (choices is None) == ("accuracy" not in given)
+        shown = found.task.pictures(batch, made, answer)
+        assert len(shown) == 4
+        for one in shown:
+            assert {"image", "input"} <= one.images.keys()
+            assert {image.shape for image in one.images.values()} == {batch.shape[1:]}
+            json.dumps(dict(one.facts), allow_nan=False)
 
     def test_as_published_is_refused_where_it_would_change_nothing(self, name):
         if pretexts.get(name).published:
@@ -227,7 +276,175 @@ class TestRestoring:
             example("colorisation", images((8, 8), channels=1))
 
 
-@pytest.mark.parametrize(("name", "patterns"), [("models_genesis", 3), ("rotation", None)])
+def tiles_of(shape, count):
+    """The number of the tile that each voxel lies in, found voxel by voxel."""
+    found = np.zeros(shape, dtype=int)
+    for place in itertools.product(*map(range, shape)):
+        for size, at in zip(shape, place, strict=True):
+            found[place] = found[place] * count + at * count // size
+    return torch.from_numpy(found)
+
+
+class TestMaskedImage:
+    @pytest.mark.parametrize("shape", [(32, 24), (30, 19), (12, 10, 9)])
+    @pytest.mark.parametrize("share", [0.01, 0.25, 0.6, 0.99])
+    def test_exactly_the_share_of_the_tiles_is_hidden_each_as_a_whole(self, shape, share):
+        batch, count = images(shape), 8
+        made = find_task(f"masked_image:share={share}").example(batch, seed=3, samples=np.arange(4))
+        total = count ** len(shape)
+        expected = min(max(round(share * total), 1), total - 1)
+        tiles = tiles_of(shape, count)
+        chosen = set()
+        for seen, was, hidden in zip(made.inputs, batch, made.counted[:, 0], strict=True):
+            covered = torch.zeros(total).index_add_(0, tiles.flatten(), hidden.flatten().float())
+            assert torch.equal(covered[covered > 0], torch.bincount(tiles.flatten())[covered > 0])
+            assert int((covered > 0).sum()) == expected
+            assert (seen[:, hidden] == 0.5).all()
+            assert torch.equal(seen[:, ~hidden], was[:, ~hidden])
+            chosen.add(tuple((covered > 0).tolist()))
+        assert len(chosen) > 1, "every image hides the same tiles"
+
+    def test_every_tile_is_hidden_as_often_as_any_other(self):
+        distorter = find_task("masked_image:tiles=4,share=0.5").distorter(2)
+        drawn = distorter.draw(4000, (16, 16), seed=0).parts[0].values["tiles"]
+        often = torch.bincount(drawn.flatten(), minlength=16) / 4000
+        assert float((often - 0.5).abs().max()) < 4.5 * math.sqrt(0.25 / 4000)
+
+    def test_the_loss_and_its_gradient_see_hidden_tiles_alone(self):
+        batch, found = images((32, 32)), learner("masked_image", (32, 32))
+        made = found.example(batch, seed=0, samples=np.arange(4))
+        answer = found.answer(made.inputs)
+        answer.restored.retain_grad()
+        losses = found.losses(answer, made)["loss"]
+        losses.sum().backward()
+        hidden = made.counted.expand_as(batch)
+        assert (answer.restored.grad[~hidden] == 0).all()
+        assert (answer.restored.grad[hidden] != 0).all()
+        for loss, restored, was, where in zip(
+            losses.tolist(), answer.restored.detach(), batch, hidden, strict=True
+        ):
+            errors = (restored[where] - was[where]).double().square()
+            assert loss == pytest.approx(float(errors.mean()), rel=1e-5)
+
+
+def nt_xent(one, two, temperature):
+    """Chen et al. 2020, equation 1, pair by pair, over all views of a batch."""
+    points = [np.asarray(p, dtype=np.float64) for p in (*one, *two)]
+    half, losses = len(one), []
+    for i, anchor in enumerate(points):
+        terms = {}
+        for k, other in enumerate(points):
+            if k != i:
+                cosine = anchor @ other / (np.linalg.norm(anchor) * np.linalg.norm(other))
+                terms[k] = math.exp(cosine / temperature)
+        losses.append(-math.log(terms[(i + half) % (2 * half)] / sum(terms.values())))
+    return np.mean(losses)
+
+
+class TestSimCLR:
+    @pytest.mark.parametrize("count", [2, 7])
+    @pytest.mark.parametrize("temperature", [0.1, 0.5])
+    def test_its_loss_is_nt_xent_by_its_definition(self, count, temperature):
+        chance = np.random.default_rng(count)
+        one = chance.normal(size=(count, 5))
+        two = one + 2 * chance.normal(size=(count, 5))
+        task = find_task(f"simclr:temperature={temperature}")
+        found = task.contrast(*(torch.tensor(p, dtype=torch.float32) for p in (one, two)))
+        assert float(found) == pytest.approx(nt_xent(one, two, temperature), rel=1e-5)
+
+    def test_each_image_bears_the_loss_of_its_batch_whatever_the_precision(self):
+        batch, found = images((32, 32)), learner("simclr", (32, 32))
+        found.network.eval()
+        made = found.example(batch, seed=0, samples=np.arange(4))
+        answer = found.answer(made.inputs)
+        one, two = answer.points.detach().numpy().transpose(1, 0, 2)
+        with torch.autocast("cpu", dtype=torch.bfloat16):
+            losses = found.losses(answer, made)["loss"]
+        assert losses.tolist() == pytest.approx([nt_xent(one, two, 0.1)] * 4, rel=1e-4)
+
+    def test_the_two_views_are_other_pictures_and_those_of_an_epoch_others_again(self):
+        batch = images((24, 24))
+        first, second = (example("simclr", batch, seed=seed) for seed in (0, 1))
+        seen = [*first.inputs.flatten(0, 1), *second.inputs.flatten(0, 1), *batch]
+        for one, two in itertools.combinations(seen, 2):
+            assert not torch.equal(one, two)
+        assert torch.equal(first.targets, batch)
+
+    def test_views_are_what_was_asked_for(self):
+        batch = images((24, 24))
+        made = find_task("simclr:views=flip:p=1;").example(batch, seed=0, samples=np.arange(4))
+        for view in made.inputs.unbind(1):
+            assert torch.equal(view, batch.flip(-1))
+
+    @pytest.mark.parametrize("noise", [0.0, 0.3, 1.0])
+    def test_a_view_finds_the_other_if_no_other_of_all_is_nearer(self, noise):
+        chance = np.random.default_rng(0)
+        one = chance.normal(size=(9, 4))
+        two = one + noise * chance.normal(size=(9, 4))
+        points = [p / np.linalg.norm(p) for p in (*one, *two)]
+        hits = []
+        for i in range(18):
+            far = [np.linalg.norm(points[i] - points[k]) if k != i else np.inf for k in range(18)]
+            hits.append(int(np.argmin(far)) == (i + 9) % 18)
+        found = found_first(torch.from_numpy(one), torch.from_numpy(two))
+        assert found.tolist() == pytest.approx([(hits[i] + hits[i + 9]) / 2 for i in range(9)])
+        assert found.min() == 1 or noise > 0
+
+    def test_what_its_encoder_learns_moves_with_the_loss_and_its_head_is_projection_alone(self):
+        found = learner("simclr:size=16", (32, 32))
+        made = found.example(images((32, 32)), seed=0, samples=np.arange(4))
+        answer = found.answer(made.inputs)
+        assert answer.points.shape == (4, 2, 16)
+        assert list(found.network.parts) == ["head"]
+        assert [type(layer).__name__ for layer in found.network.head] == [
+            "GlobalAverage",
+            "SimCLRProjectionHead",
+        ]
+
+    @pytest.mark.parametrize("count", [2, 3, 5, 130])
+    def test_held_out_images_are_judged_in_batches_as_large_as_those_it_learns_from(self, count):
+        found = learner("simclr", (32, 32))
+        shares = found.shares(Rows(None, np.arange(count), np.zeros((count, 0), np.float32)))
+        sizes = [share.stop - share.start for share in shares]
+        assert [row for share in shares for row in range(count)[share]] == list(range(count))
+        assert max(sizes) - min(sizes) <= 1
+        assert min(sizes) >= 2
+        assert max(sizes) <= 1.5 * found.together
+
+    @pytest.mark.parametrize(
+        ("spec", "says"),
+        [
+            ("simclr:none", "but none would leave it as it is"),
+            ("simclr:mixup", "but mixup would blend it with another"),
+            ("simclr:temperature=0", "temperature: input should be greater than 0, got 0"),
+        ],
+    )
+    def test_views_that_teach_nothing_are_refused(self, spec, says):
+        with pytest.raises(ArgumentError, match=says):
+            find_task(spec)
+
+
+class TestExtra:
+    @pytest.mark.parametrize("name", ["simclr", "masked_image"])
+    def test_without_lightly_the_extra_is_named(self, name, monkeypatch):
+        for module in [m for m in sys.modules if m.partition(".")[0] == "lightly"]:
+            monkeypatch.delitem(sys.modules, module)
+        monkeypatch.setitem(sys.modules, "lightly", None)
+        says = rf'pretext task {name} needs .*pip install "medgraft\[contrast\]"'
+        with pytest.raises(MissingExtraError, match=says):
+            find_task(name)
+
+    def test_lightly_is_imported_only_where_it_is_needed(self):
+        for path in Path(medgraft.pretext.__file__).parent.rglob("*.py"):
+            for node in ast.walk(ast.parse(path.read_text())):
+                names = [alias.name for alias in getattr(node, "names", [])]
+                assert "lightly" not in f"{getattr(node, 'module', '')} {names}", path
+
+
+@pytest.mark.parametrize(
+    ("name", "patterns"),
+    [("models_genesis", 3), ("rotation", None), ("masked_image", None), ("simclr", None)],
+)
 def test_volumes_go_through_a_network_for_volumes(name, patterns):
     task, shape = find_task(name), (16, 16, 16)
     recipe = Pretraining(task=name, backbone="unet3d", after="level2")
@@ -238,11 +455,13 @@ def test_volumes_go_through_a_network_for_volumes(name, patterns):
     answer = found.answer(made.inputs)
     losses = found.losses(answer, made, None if patterns is None else torch.tensor([0, 2]))
     assert losses["loss"].shape == (2,)
-    if patterns is None:
-        assert answer.logits.shape == (2, 10)
-    else:
-        assert answer.restored.shape == made.inputs.shape
-        assert answer.logits.shape == (2, 3)
+    shapes = {
+        "restoring": ((2, 1, *shape), patterns and (2, patterns), None),
+        "classifying": (None, (2, 10), None),
+        "contrasting": (None, None, (2, 2, 128)),
+    }
+    given = (answer.restored, answer.logits, answer.points)
+    assert tuple(a if a is None else tuple(a.shape) for a in given) == shapes[task.kind]
 
 
 class TestSemantic:

@@ -18,7 +18,7 @@ class Augment:
 
     A row per image, the original first, then one column per draw with what was drawn above
     it; of a volume, its three middle slices. `medgraft list augmentations` names what exists, and
-    the presets films, patches and none are understood too.
+    the presets films, patches, strong and none are understood too.
 
     Example:
         medgraft augment --preview film.png --specs rotate:degrees=15 flip --out sheet.png

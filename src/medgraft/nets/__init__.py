@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from medgraft.nets.create import Created, create, create_dense, create_y, outline
+from medgraft.nets.create import Created, create, create_dense, create_with, create_y, outline
 from medgraft.nets.encoder_decoder import EncoderDecoder, YNetwork
 from medgraft.nets.network import Backbone, Network
 
@@ -14,6 +14,7 @@ __all__ = [
     "YNetwork",
     "create",
     "create_dense",
+    "create_with",
     "create_y",
     "outline",
 ]

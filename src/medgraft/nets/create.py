@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from typing import Any, Generic
 
 import torch
+from torch import nn
 from typing_extensions import TypeVar  # typing's has no default before Python 3.13
 
 from medgraft.errors import ArgumentError
@@ -81,10 +82,43 @@ def create(
         >>> sum(p.numel() for p in made.network.parameters())  # of 3 channels: 2,786,382
         2780110
     """
+    return create_with(
+        lambda channels: make_head(head, channels, classes),
+        name,
+        in_channels=in_channels,
+        weights=weights,
+        after=after,
+        options=options,
+    )
+
+
+def create_with(
+    head: Callable[[int], nn.Sequential],
+    name: str,
+    *,
+    in_channels: int,
+    weights: str | None = None,
+    after: str | None = None,
+    options: dict[str, Any] | None = None,
+) -> Created:
+    """Build a network with a head of your own, which need not give logits.
+
+    Args:
+        head: Makes it, for maps of so many channels; its first layer must pool.
+        name: As in `create`, and so are the arguments not named here.
+        in_channels: Channels of the images, 1 or more.
+        weights: As in `create`.
+        after: Last stage to keep.
+        options: Further options of the architecture.
+
+    Raises:
+        UnknownNameError: If there is no such backbone or stage.
+        WeightsError: If the weights do not fit.
+    """
     backbone, file, used = _backbone(
         name, in_channels=in_channels, weights=weights, after=after, options=options
     )
-    network = Network(backbone, make_head(head, backbone.out_channels, classes))
+    network = Network(backbone, head(backbone.out_channels))
     return Created(network, used, file, load_into(network, file) if file else None)
 
 

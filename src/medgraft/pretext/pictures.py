@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from medgraft.files import write_json
-from medgraft.pretext.objective import Learner, patterns_of, squared_error
+from medgraft.pretext.objective import Learner, patterns_of
 from medgraft.seeds import derive, generator
 from medgraft.train.examples import write_picture
 from medgraft.train.supervised import Rows
@@ -22,9 +21,10 @@ SCALE = 255
 def write_pictures(folder: Path, learner: Learner, rows: Rows, *, seed: int, split: str) -> None:
     """Write a few images as they were, as the network saw them and as it restored them.
 
-    Of a classifying task there is nothing restored. Beside the PNG files lies pretext.json, a list
-    of {image, input, split}, with {restored, error} where something is restored and {actual,
-    answered} where something is named. The images are drawn by the seed.
+    Beside the PNG files lies pretext.json, a list of {image, input, split}, with {restored, error}
+    where something is restored, {actual, answered} where something is named, and {second,
+    similarity, found} where two views of an image are sought among those of the others. The images
+    are drawn by the seed.
 
     Args:
         folder: Where to.
@@ -40,27 +40,15 @@ def write_pictures(folder: Path, learner: Learner, rows: Rows, *, seed: int, spl
         images = learner.placement.images(rows.store.gather(rows.rows[places]), rows.store.scale)
         example = learner.example(images, seed=derive(seed, "pretext", "held out"), samples=places)
         answer = learner.answer(example.inputs)
-        patterns = patterns_of(torch.from_numpy(rows.targets[places]))
-        classes = example.targets if patterns is None else patterns
+        patterns = patterns_of(torch.from_numpy(rows.targets[places]).to(images.device))
+        pictures = learner.task.pictures(images, example, answer, patterns)
     folder.mkdir(parents=True, exist_ok=True)
     listed = []
-    for number in range(count):
-        row: dict[str, Any] = {"split": split}
-        drawn = {"image": images[number], "input": example.inputs[number]}
-        if answer.restored is not None:
-            drawn |= {"image": example.targets[number], "restored": answer.restored[number]}
-            error = squared_error(answer.restored, example.targets, example.counted)[number]
-            row["error"] = round(float(error), 6)
-        if answer.logits is not None:
-            row |= {
-                "actual": int(classes[number]),
-                "answered": int(answer.logits[number].argmax()),
-            }
-        for name, image in drawn.items():
-            file = f"{number:03d}-{name}.png"
-            write_picture(folder / file, _whole(image), SCALE)
-            row[name] = file
-        listed.append(row)
+    for number, picture in enumerate(pictures):
+        files = {name: f"{number:03d}-{name}.png" for name in picture.images}
+        for name, image in picture.images.items():
+            write_picture(folder / files[name], _whole(image), SCALE)
+        listed.append({"split": split, **picture.facts, **files})
     write_json(folder / "pretext.json", listed)
 
 

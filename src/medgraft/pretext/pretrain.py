@@ -5,26 +5,16 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
 
 from medgraft.augment import Augmenter, expand
 from medgraft.augment.transforms import augmentations
-from medgraft.errors import ArgumentError
+from medgraft.errors import ArgumentError, TrainingError
 from medgraft.files import sha256, write_json
 from medgraft.machine import keep_freed_memory
-from medgraft.nets import (
-    Created,
-    EncoderDecoder,
-    Network,
-    YNetwork,
-    create,
-    create_dense,
-    create_y,
-    outline,
-)
+from medgraft.nets import outline
 from medgraft.nets.weights import check_architecture, open_weights, parameters, save_weights
 from medgraft.prepare import canonical, pipeline
 from medgraft.prepare.store import default_cache
@@ -32,7 +22,8 @@ from medgraft.pretext.material import Material, load_crops, load_material
 from medgraft.pretext.objective import Learner, Pretext, judge
 from medgraft.pretext.pictures import write_pictures
 from medgraft.pretext.recipe import Pretraining
-from medgraft.pretext.tasks import Classifying, Restoring, Task, find_task
+from medgraft.pretext.task import Made, Task
+from medgraft.pretext.tasks import Restoring, find_task
 from medgraft.runs import RunFolder
 from medgraft.spec import build, parse, write
 from medgraft.train import checkpoint
@@ -53,7 +44,6 @@ from medgraft.train.record import FINISHED, RUNNING, Record
 from medgraft.train.schedules import schedules
 from medgraft.train.setup import check_shape, check_slices, normalisation
 
-Made = Created[EncoderDecoder] | Created[Network] | Created[YNetwork]
 SEEN = 64  # images that are looked at to tell whether there is any colour
 
 
@@ -121,10 +111,10 @@ def check_semantic(recipe: Pretraining, task: Task) -> None:
             f"--semantic learns from the crops of a discovery as they are, got {key}"
             f" {getattr(recipe, key)!r} as well. Leave --{key} out."
         )
-    if recipe.semantic is not None and isinstance(task, Classifying):
+    if recipe.semantic is not None and not isinstance(task, Restoring):
         raise ArgumentError(
-            f"--semantic needs a task that restores, got {recipe.task!r}, which names what was"
-            " done. Take another --task, such as semantic_genesis."
+            f"--semantic needs a task that restores, got {recipe.task!r}, which is {task.kind}."
+            " Take another --task, such as semantic_genesis."
         )
 
 
@@ -254,12 +244,14 @@ class _Run:
             return
         shown = held_out if judged else material.training
         split = "val" if judged else "train"
+        task, shape = learner.task, material.shape[1:]
+        together = max(share.stop - share.start for share in learner.shares(shown))
         write_json(
             self.run.pretext,
             {
                 "task": self.recipe.task,
-                "kind": "restoring" if isinstance(learner.task, Restoring) else "classifying",
-                "source": learner.task.source,
+                "kind": task.kind,
+                "source": task.source,
                 "as_published": self.recipe.as_published,
                 "split": split,
                 "images": len(held_out.rows),
@@ -267,7 +259,7 @@ class _Run:
                 "loss": judged.get("restoring_val", judged.get("loss_val")),
                 "accuracy": judged.get("accuracy_val"),
                 "untouched": judged.get("input_val"),
-                "classes": getattr(made.network, "classes", None),
+                "classes": task.choices(shape, patterns=material.patterns, together=together),
             },
         )
         write_pictures(self.run.examples, learner, shown, seed=self.recipe.seed, split=split)
@@ -298,7 +290,7 @@ class _Run:
             "std": normalise.std,
             "statistics_of": normalise.origin,
             "task": self.recipe.task,
-            "parts": _parts(task, self.recipe),
+            "parts": task.parts(self.recipe),
             "source": made.weights.source if made.weights else "random",
             "source_hash": made.weights.hash if made.weights else None,
             "licence": licence,
@@ -308,18 +300,6 @@ class _Run:
     def _save(self, status: str) -> None:
         if self.processes.first:
             self.record.save(status)
-
-
-def _parts(task: Task, recipe: Pretraining) -> dict[str, str]:
-    """What the groups of tensors in the file are, and what was left out of it."""
-    found = {"backbone": "the encoder, stage by stage"}
-    if isinstance(task, Restoring):
-        skips = "with skips" if task.skips else "without skips"
-        found["decoder"] = f"from the deepest maps to the image, {skips}, {recipe.upsampling}"
-        found["output"] = "left out: it makes the restored image of the decoder's maps"
-    if isinstance(task, Classifying) or recipe.semantic is not None:
-        found["head"] = "left out: its classes are those of the pretraining"
-    return found
 
 
 def make_network(
@@ -333,29 +313,21 @@ def make_network(
         TrainingError, ShapeError: If the images do not suit the network or the task.
     """
     check_shape(outline(recipe.backbone, after=recipe.after), shape[1:])
-    begin: dict[str, Any] = {"weights": recipe.weights, "after": recipe.after}
-    if isinstance(task, Classifying):
-        return create(
-            recipe.backbone, in_channels=shape[0], classes=task.classes(shape[1:]), **begin
-        )
-    assert isinstance(task, Restoring), "a task restores or classifies"
-    begin |= {"upsampling": recipe.upsampling, "skips": task.skips}
-    sides: dict[str, Any] = {"in_channels": shape[0], "out_channels": shape[0]}
-    made: Created[EncoderDecoder] | Created[YNetwork]
-    if patterns is None:
-        made = create_dense(recipe.backbone, **sides, **begin)
-    else:
-        made = create_y(recipe.backbone, classes=patterns, **sides, **begin)
-    made.network.check_sides(shape[1:])
-    return made
+    return task.network(recipe, shape, patterns=patterns)
 
 
 def check_images(task: Task, material: Material) -> None:
-    """Refuse grey images for a task that needs colour.
+    """Refuse images that a task cannot learn from, or be judged on.
 
     Raises:
-        ArgumentError: If there is no colour among the first training images.
+        ArgumentError: If the task needs colour, and there is none among the first training images.
+        TrainingError: If the loss is one of a batch, and there is one image to validate on.
     """
+    if task.over_batch and len(material.held_out.rows) == 1:
+        raise TrainingError(
+            "this task needs at least 2 images to validate on, to tell one from the other, but"
+            " there is 1. Run `medgraft split` with a larger --val, or with --val 0."
+        )
     if not task.needs_colour:
         return
     training = material.training
@@ -381,6 +353,7 @@ def make_learner(
         compute.placement,
         as_published=recipe.as_published,
         class_weight=recipe.class_weight,
+        together=recipe.batch_size,
         autocast=compute.autocast,
     )
 

@@ -232,7 +232,7 @@ class PretextDone(Part):
     """pretext.json: how well a pretraining does its task."""
 
     task: str
-    kind: Literal["restoring", "classifying"]
+    kind: Literal["restoring", "classifying", "contrasting"]
     source: str = ""
     as_published: bool = False
     split: str
@@ -250,10 +250,13 @@ class PretextPicture(Part):
     split: str
     image: str
     input: str
+    second: str | None = None
     restored: str | None = None
     error: float | None = None
     actual: int | None = None
     answered: int | None = None
+    similarity: float | None = None
+    found: int | None = Field(None, ge=0, le=2)
 
 
 class ArmAsked(Part):

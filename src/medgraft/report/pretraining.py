@@ -32,6 +32,11 @@ PATENTS = (
     "This method is covered by patents in the United States (10,956,785; 11,763,952; 12,469,315);"
     " using it there may need a licence."
 )
+FOUND = (
+    "each view is nearer to another image",
+    "one view is nearer to another image",
+    "each view is nearest to the other",
+)
 
 
 @dataclass(frozen=True)
@@ -128,7 +133,7 @@ def _pictures(run: RunFolder) -> tuple[PretextPicture, ...]:
         raise TableError(f"'{path}' must be a list of pictures, got {type(data).__name__}.")
     pictures = tuple(checked(PretextPicture, item, path) for item in data)
     for one in pictures:
-        for name in (one.image, one.input, one.restored):
+        for name in (one.image, one.input, one.second, one.restored):
             if name is not None:
                 check_beside(path, name)
     return pictures
@@ -138,7 +143,10 @@ def _sheet(found: _Pretrained) -> Sequence[Shown]:
     folder = found.run.examples
     sheet = []
     for one in found.pictures:
-        files = {"as it was": one.image, "as the network saw it": one.input}
+        if one.second is None:
+            files = {"as it was": one.image, "as the network saw it": one.input}
+        else:
+            files = {"as it was": one.image, "one view": one.input, "another view": one.second}
         if one.restored is not None:
             files["restored"] = one.restored
         sources = {name: embedded((folder / file).read_bytes()) for name, file in files.items()}
@@ -151,6 +159,8 @@ def _caption(one: PretextPicture) -> str:
     if one.actual is not None:
         kind = "class" if one.error is None else "pattern"
         said.append(f"{kind} {one.actual}, called {one.answered}")
+    if one.similarity is not None and one.found is not None:
+        said += [f"similarity {one.similarity:.2f}", FOUND[one.found]]
     return "; ".join(said)
 
 
@@ -160,13 +170,17 @@ def _answer(found: _Pretrained) -> str:
     if done.loss is None:
         return f"Trained on {found.task}; there is no validation part to judge it on."
     on = f"on {done.images:,} {part(done.split)} {done.unit}s that it did not learn from"
+    if done.kind == "restoring":
+        return f"{_restoring(found.task, done, on)}."
     if done.kind == "classifying":
-        chance = f"chance: {percent(1 / done.classes)}" if done.classes else "chance unknown"
-        return (
-            f"It names what was done to an image ({found.task}, {done.classes} classes) in"
-            f" {percent(done.accuracy or 0.0)} of the cases ({chance}), {on}."
-        )
-    text = f"It restores images ({found.task}) to a mean squared error of {done.loss:.4f} {on}"
+        what = f"names what was done to an image ({found.task}, {done.classes} classes)"
+    else:
+        what = f"finds the other view of an image ({found.task}) among {done.classes} views"
+    return f"It {what} in {_share(done)}, {on}."
+
+
+def _restoring(task: str, done: PretextDone, on: str) -> str:
+    text = f"It restores images ({task}) to a mean squared error of {done.loss:.4f} {on}"
     if done.untouched:
         text += f"; leaving them distorted would be {done.untouched:.4f}"
     if done.accuracy is not None and done.classes:
@@ -174,7 +188,14 @@ def _answer(found: _Pretrained) -> str:
             f". It names {percent(done.accuracy)} of the crops rightly ({done.classes} patterns,"
             f" chance: {percent(1 / done.classes, digits=1)})"
         )
-    return f"{text}."
+    return text
+
+
+def _share(done: PretextDone) -> str:
+    """Of how many cases the right one of the answers was given, beside chance."""
+    classes = done.classes
+    chance = percent(1 / classes, digits=int(classes > 50)) if classes else "unknown"
+    return f"{percent(done.accuracy or 0.0)} of the cases (chance: {chance})"
 
 
 def _training(found: _Pretrained) -> dict[str, str]:

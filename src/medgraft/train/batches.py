@@ -130,7 +130,7 @@ class Batches:
     @property
     def per_epoch(self) -> int:
         """Number of batches in an epoch."""
-        return min(round(len(self.rows) / self.size), len(self.rows) // (LEAST * self.world)) or 1
+        return even_batches(len(self.rows), self.size, least=LEAST * self.world)
 
     def epoch(self, number: int, *, start: int = 0) -> Iterator[Batch]:
         """Batches of one epoch, from batch `start` on.
@@ -156,3 +156,15 @@ class Batches:
             draw = self.augmenter.draw(len(mine), images.shape[2:], seed, samples=mine)
             images, targets = self.augmenter.apply(images, draw), draw.mix(targets)
         return Batch(images, targets, step, mine)
+
+
+def even_batches(images: int, size: int, *, least: int = LEAST) -> int:
+    """In how many batches of about `size` to deal images, none of them smaller than `least`.
+
+    Their sizes then differ by at most one, and no image is left out.
+
+    Examples:
+        >>> even_batches(100, 32), even_batches(3, 2), even_batches(1, 32)
+        (3, 1, 1)
+    """
+    return min(round(images / size), images // least) or 1

@@ -164,8 +164,17 @@ def portions(store: Images, rows: np.ndarray) -> list[slice]:
     if not len(rows):
         return []
     pixels = int(store.gather(rows[:1])[0, 0].size)
-    count = -(-len(rows) // min(MOST, max(1, PIXELS // pixels)))
-    bounds = [len(rows) * part // count for part in range(count + 1)]
+    return even_slices(len(rows), -(-len(rows) // min(MOST, max(1, PIXELS // pixels))))
+
+
+def even_slices(total: int, count: int) -> list[slice]:
+    """Cut 0 .. total - 1 into so many parts, whose sizes differ by at most one.
+
+    Examples:
+        >>> even_slices(5, 2)
+        [slice(0, 2, None), slice(2, 5, None)]
+    """
+    bounds = [total * part // count for part in range(count + 1)]
     return [slice(*ends) for ends in itertools.pairwise(bounds)]
 
 
