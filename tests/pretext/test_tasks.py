@@ -5,6 +5,7 @@ import itertools
 import json
 import math
 import sys
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -90,6 +91,14 @@ def learner(name, shape, *, after="layer1", patterns=None):
     return Learner(network, task, even, Placement(torch.device("cpu")))
 
 
+@cache
+def still(name):
+    """One that no test trains, in evaluation mode."""
+    found = learner(name, (32, 32))
+    found.network.eval()
+    return found
+
+
 @pytest.mark.parametrize("name", NAMES)
 class TestLearning:
     def test_a_few_steps_lower_its_loss_and_reach_every_encoder_weight(self, name):
@@ -117,8 +126,7 @@ class TestLearning:
         assert issubclass(task, Restoring | Classifying | Contrasting)
 
     def test_the_loss_of_an_image_depends_on_its_batch_only_where_it_says_so(self, name):
-        batch, found = images((32, 32)), learner(name, (32, 32))
-        found.network.eval()
+        batch, found = images((32, 32)), still(name)
 
         def losses(rows):
             made = found.example(batch[rows], seed=0, samples=np.array(rows))
@@ -130,7 +138,7 @@ class TestLearning:
         assert alike != pretexts.get(name).over_batch
 
     def test_what_it_is_shown_does_not_depend_on_the_precision_of_training(self, name):
-        batch, found = images((32, 32)), learner(name, (32, 32))
+        batch, found = images((32, 32)), still(name)
         whole = found.example(batch, seed=0, samples=np.arange(4))
         with torch.autocast("cpu", dtype=torch.bfloat16):
             short = found.example(batch, seed=0, samples=np.arange(4))
@@ -138,8 +146,7 @@ class TestLearning:
         assert torch.equal(short.targets, whole.targets)
 
     def test_it_gives_the_measures_that_it_names_and_pictures_that_json_can_hold(self, name):
-        batch, found = images((32, 32)), learner(name, (32, 32))
-        found.network.eval()
+        batch, found = images((32, 32)), still(name)
         made = found.example(batch, seed=0, samples=np.arange(4))
         with torch.inference_mode():
             answer = found.answer(made.inputs)
@@ -311,7 +318,7 @@ class TestMaskedImage:
         assert float((often - 0.5).abs().max()) < 4.5 * math.sqrt(0.25 / 4000)
 
     def test_the_loss_and_its_gradient_see_hidden_tiles_alone(self):
-        batch, found = images((32, 32)), learner("masked_image", (32, 32))
+        batch, found = images((32, 32)), still("masked_image")
         made = found.example(batch, seed=0, samples=np.arange(4))
         answer = found.answer(made.inputs)
         answer.restored.retain_grad()
@@ -353,8 +360,7 @@ class TestSimCLR:
         assert float(found) == pytest.approx(nt_xent(one, two, temperature), rel=1e-5)
 
     def test_each_image_bears_the_loss_of_its_batch_whatever_the_precision(self):
-        batch, found = images((32, 32)), learner("simclr", (32, 32))
-        found.network.eval()
+        batch, found = images((32, 32)), still("simclr")
         made = found.example(batch, seed=0, samples=np.arange(4))
         answer = found.answer(made.inputs)
         one, two = answer.points.detach().numpy().transpose(1, 0, 2)
@@ -403,7 +409,7 @@ class TestSimCLR:
 
     @pytest.mark.parametrize("count", [2, 3, 5, 130])
     def test_held_out_images_are_judged_in_batches_as_large_as_those_it_learns_from(self, count):
-        found = learner("simclr", (32, 32))
+        found = still("simclr")
         shares = found.shares(Rows(None, np.arange(count), np.zeros((count, 0), np.float32)))
         sizes = [share.stop - share.start for share in shares]
         assert [row for share in shares for row in range(count)[share]] == list(range(count))
