@@ -37,8 +37,8 @@ def measure() -> Table:
         title="The ledger of labels",
         text=(
             f"A SQLite ledger with two readers per image; median and slowest of {REPEATS}. An answer is on the"
-            " disk (fsync) when it is saved, so its time is that of the disk. Nothing but the count of progress"
-            f" grows with the queue: that is the ratio of {LARGE:,} images to {SMALL:,}."
+            " disk (fsync) when it is saved, so its time is that of the disk. None of it grows with the queue:"
+            f" the last column is the ratio of {LARGE:,} images to {SMALL:,}."
         ),
         header=("what", f"{SMALL:,} images", f"{LARGE:,} images", "slowest", "takes longer by"),
         rows=tuple(rows),

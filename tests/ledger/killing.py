@@ -95,7 +95,7 @@ def main(place, kills, seed):
     in_doubt = 0
     for _ in range(kills):
         client = draw.choice(clients)
-        for _ in range(draw.randrange(7)):  # none: killed while it starts
+        for _ in range(draw.randrange(4)):  # none: killed while it starts
             client.hear()
         time.sleep(draw.uniform(0, LONGEST))
         client.kill()

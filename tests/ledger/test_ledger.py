@@ -402,7 +402,15 @@ def test_whatever_is_done_the_tables_say_what_follows_from_the_events(
     assert found == readings
     assert statuses(ledger) == {name: status for name, (status, _) in standings.items()}
     expected = slow_twin.waiting(campaign, readers, readings, standings)
-    assert ledger.progress().waiting == {name: len(left) for name, left in expected.items()}
+    progress = ledger.progress()
+    assert progress.waiting == {name: len(left) for name, left in expected.items()}
+    acts = [(who, act) for said in readings.values() for who, (act, _) in said.items()]
+    assert progress.read == {r: sum(w == r and a != "skip" for w, a in acts) for r in readers}
+    assert progress.passed == {r: sum(w == r and a == "skip" for w, a in acts) for r in readers}
+    for status in ("open", "skipped", "unsure", "disputed"):
+        there = [found for found, _ in standings.values() if found == status]
+        assert getattr(progress, status) == len(there)
+    assert progress.images == 4
     for name in readers:
         for other in readers:
             ledger.release(other)

@@ -12,6 +12,7 @@ from sqlalchemy import Connection, delete, exists, insert, select, update
 from medgraft.errors import ArgumentError, LeaseError, LedgerError, UnknownNameError
 from medgraft.ledger import clock
 from medgraft.ledger.campaign import Campaign
+from medgraft.ledger.counting import count
 from medgraft.ledger.records import Act, Event
 from medgraft.ledger.schema import events, items, leases, readings, standings
 from medgraft.ledger.standing import FOR_ADJUDICATORS, names, settle
@@ -106,7 +107,7 @@ def read(connection: Connection, campaign: Campaign, given: Given, *, leased: bo
         )
     act: Act = given.act if mine is None else "correction"
     done = write(connection, given, act, about=mine.event if mine else None, model=item.model)
-    keep_reading(connection, done)
+    keep_reading(connection, done, done)
     settle(connection, campaign, given.image_id)
     free(connection, given.reader, item.position)
     return done
@@ -151,43 +152,49 @@ def undo(connection: Connection, campaign: Campaign, given: Given) -> Event | No
     before = _event(connection, last.about)
     if last.act == "adjudication":
         keep_ruling(connection, last.image_id, before)
-    elif before is not None:
-        keep_reading(connection, before)
     else:
-        connection.execute(
-            delete(readings).where(
-                readings.c.image_id == last.image_id, readings.c.reader == given.reader
-            )
-        )
+        keep_reading(connection, last, before)
     settle(connection, campaign, last.image_id)
     return done
 
 
-def keep_reading(connection: Connection, done: Event) -> None:
-    """Let an event be what its reader says about the image."""
-    act = done.act
+def keep_reading(connection: Connection, of: Event, says: Event | None) -> None:
+    """Let an event be what the reader of another one says about its image, or let nothing be.
+
+    Args:
+        connection: Within a transaction that writes.
+        of: Names the reader and the image.
+        says: The event that holds; None where none does.
+    """
+    here = (readings.c.image_id == of.image_id) & (readings.c.reader == of.reader)
+    before = connection.execute(delete(readings).where(here).returning(readings.c.act)).scalar()
+    if before is not None:
+        count(connection, "skip" if before == "skip" else "read", of.reader, -1)
+    if says is None:
+        return
+    act = says.act
     if act == "correction":
-        act = "unsure" if done.labels is None else "answer"
-    key = {"image_id": done.image_id, "reader": done.reader}
-    says = {"act": act, "labels": _text(done.labels), "event": done.number}
-    changed = connection.execute(
-        update(readings)
-        .where(readings.c.image_id == done.image_id, readings.c.reader == done.reader)
-        .values(**says)
+        act = "unsure" if says.labels is None else "answer"
+    count(connection, "skip" if act == "skip" else "read", of.reader, 1)
+    connection.execute(
+        insert(readings).values(
+            image_id=of.image_id,
+            reader=of.reader,
+            act=act,
+            labels=_text(says.labels),
+            event=says.number,
+        )
     )
-    if not changed.rowcount:
-        connection.execute(insert(readings).values(**key, **says))
 
 
 def keep_ruling(connection: Connection, image_id: str, ruling: Event | None) -> None:
-    """Let an adjudication hold, or none."""
+    """Let an adjudication hold, or none; `settle` says what follows."""
     connection.execute(
         update(standings)
         .where(standings.c.image_id == image_id)
         .values(
             ruling=ruling.number if ruling else None,
             labels=_text(ruling.labels) if ruling else None,
-            status="adjudicated" if ruling else "open",
         )
     )
 

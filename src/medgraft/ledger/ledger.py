@@ -11,12 +11,13 @@ from pathlib import Path
 from statistics import median
 from typing import TYPE_CHECKING, Literal
 
-from sqlalchemy import Connection, func, insert, literal, select
+from sqlalchemy import Connection, func, insert, literal, select, update
 
 from medgraft.errors import ArgumentError, LedgerError, TableError
 from medgraft.ledger import acts, clock, leasing
 from medgraft.ledger.acts import Given
 from medgraft.ledger.campaign import Campaign
+from medgraft.ledger.counting import count, counts
 from medgraft.ledger.database import Database
 from medgraft.ledger.exchange import Imported, take
 from medgraft.ledger.records import (
@@ -84,9 +85,14 @@ class Ledger:
                     .join(standings, standings.c.image_id == items.c.image_id)
                     .where(standings.c.status.in_(("open", "skipped")))
                 )
-                reopened = standings.c.status == "skipped"
                 connection.execute(insert(waiting).from_select(["reader", "position"], open_))
-                connection.execute(standings.update().where(reopened).values(status="open"))
+                reopened = connection.execute(
+                    update(standings).where(standings.c.status == "skipped").values(status="open")
+                )
+                mine = select(func.count()).where(waiting.c.reader == name)
+                count(connection, "waiting", name, connection.scalar(mine) or 0)
+                count(connection, "status", "skipped", -reopened.rowcount)
+                count(connection, "status", "open", reopened.rowcount)
 
     def readers(self, role: Role = "reader") -> tuple[str, ...]:
         """All who were admitted in that role, sorted."""
@@ -147,6 +153,9 @@ class Ledger:
                 .where(readers.c.role == "reader", items.c.batch == batch)
             )
             connection.execute(insert(waiting).from_select(["reader", "position"], given))
+            count(connection, "status", "open", len(images))
+            for name in names(connection, "reader"):
+                count(connection, "waiting", name, len(images))
 
     def batches(self) -> dict[int, datetime]:
         """The batches that were queued, and when."""
@@ -510,27 +519,25 @@ class Ledger:
     def progress(self) -> Progress:
         """How far the campaign has come."""
         with self.database.reading() as connection:
-            counted = select(standings.c.status, func.count()).group_by(standings.c.status)
-            status: dict[str, int] = {row[0]: row[1] for row in connection.execute(counted)}
-            said = select(readings.c.reader, readings.c.act, func.count())
-            acted = connection.execute(said.group_by(readings.c.reader, readings.c.act)).all()
-            left = select(waiting.c.reader, func.count()).group_by(waiting.c.reader)
-            still: dict[str, int] = {row[0]: row[1] for row in connection.execute(left)}
+            found = counts(connection)
             everybody = sorted(names(connection, "reader"))
-        passed = {name: count for name, act, count in acted if act == "skip"}
-        read = dict.fromkeys(everybody, 0)
-        for name, act, count in acted:
-            read[name] += count if act != "skip" else 0
+
+        def images(*statuses: str) -> int:
+            return sum(found.get(("status", name), 0) for name in statuses)
+
+        def of_readers(what: str) -> dict[str, int]:
+            return {name: found.get((what, name), 0) for name in everybody}
+
         return Progress(
-            images=sum(status.values()),
-            settled=sum(status.get(name, 0) for name in SETTLED),
-            disputed=status.get("disputed", 0),
-            unsure=status.get("unsure", 0),
-            skipped=status.get("skipped", 0),
-            open=status.get("open", 0),
-            read=read,
-            passed={name: passed.get(name, 0) for name in everybody},
-            waiting={name: still.get(name, 0) for name in everybody},
+            images=sum(number for (what, _), number in found.items() if what == "status"),
+            settled=images(*SETTLED),
+            disputed=images("disputed"),
+            unsure=images("unsure"),
+            skipped=images("skipped"),
+            open=images("open"),
+            read=of_readers("read"),
+            passed=of_readers("skip"),
+            waiting=of_readers("waiting"),
         )
 
     def pace(self) -> dict[str, float]:

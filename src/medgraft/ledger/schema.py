@@ -2,7 +2,7 @@
 
 `campaign`, `readers`, `batches`, `items` and `events` are only ever added to. `readings` (what
 each reader says), `standings` (what follows for each image) and `waiting` (what may still be
-given to whom) hold what follows from them as of now. `leases` says who has which image in hand.
+given to whom), counted in `tallies`, hold what follows from them as of now. `leases` says who has which image in hand.
 """
 
 from __future__ import annotations
@@ -115,6 +115,15 @@ leases = Table(
     Column("position", ForeignKey("items.position"), primary_key=True),
     Column("reader", String(64), nullable=False, index=True),
     Column("expires", String(27), nullable=False),
+    sqlite_with_rowid=False,
+)
+
+tallies = Table(  # so that progress need not count 100,000 rows after every answer
+    "tallies",
+    metadata,
+    Column("what", String(16), primary_key=True),
+    Column("name", String(64), primary_key=True),
+    Column("count", Integer, nullable=False),
     sqlite_with_rowid=False,
 )
 

@@ -10,6 +10,7 @@ from typing import Literal
 from sqlalchemy import Connection, and_, delete, insert, select, update
 
 from medgraft.ledger.campaign import Campaign
+from medgraft.ledger.counting import count
 from medgraft.ledger.records import Reading
 from medgraft.ledger.schema import items, leases, readers, readings, standings, waiting
 
@@ -65,15 +66,17 @@ def settle(connection: Connection, campaign: Campaign, image_id: str) -> Status:
     ).one()
     said = readings_of(connection, image_id)
     everybody = names(connection, "reader")
+    here = standings.c.image_id == image_id
     if row.ruling is not None:
         status: Status = "adjudicated"  # its labels were written with the ruling
+        connection.execute(update(standings).where(here).values(status=status))
     else:
         status, labels = verdict(campaign, said, everybody)
-        connection.execute(
-            update(standings)
-            .where(standings.c.image_id == image_id)
-            .values(status=status, labels=None if labels is None else json.dumps(labels))
-        )
+        text = None if labels is None else json.dumps(labels)
+        connection.execute(update(standings).where(here).values(status=status, labels=text))
+    if status != row.status:
+        count(connection, "status", row.status, -1)
+        count(connection, "status", status, 1)
     wanted = everybody - {one.reader for one in said} if status == "open" else set()
     _wait(connection, row.position, wanted)
     return status
@@ -84,12 +87,16 @@ def _wait(connection: Connection, position: int, wanted: set[str]) -> None:
     there = set(connection.execute(select(waiting.c.reader).where(here)).scalars())
     if gone := there - wanted:
         connection.execute(delete(waiting).where(and_(here, waiting.c.reader.in_(gone))))
+        for name in gone:
+            count(connection, "waiting", name, -1)
         connection.execute(
             delete(leases).where(leases.c.position == position, leases.c.reader.in_(gone))
         )
     if new := wanted - there:
         rows = [{"reader": name, "position": position} for name in sorted(new)]
         connection.execute(insert(waiting), rows)
+        for name in new:
+            count(connection, "waiting", name, 1)
 
 
 def readings_of(connection: Connection, image_id: str) -> list[Reading]:
