@@ -15,11 +15,13 @@ from medgraft.nets import create
 from medgraft.spec import build, write
 from medgraft.train import checkpoint, hardware
 from medgraft.train.batches import Placement
+from medgraft.train.beginning import agree
 from medgraft.train.checkpoint import Checkpoint
 from medgraft.train.data import class_weights, statistics
 from medgraft.train.losses import losses
 from medgraft.train.objective import Group, Part
 from medgraft.train.optimisers import make_optimiser, set_point
+from medgraft.train.processes import Processes
 from medgraft.train.recipe import Recipe, load_recipe, save_recipe
 from medgraft.train.schedules import schedules
 from medgraft.train.supervised import Normalisation, Predictor, Rows
@@ -288,6 +290,18 @@ def test_what_is_left_open_is_measured_and_what_is_asked_for_is_kept(asked, chos
     monkeypatch.setattr(hardware, "measured", lambda device, cache: speeds)
     found = hardware.choose(torch.device("cpu"), *asked, cache=None)
     assert (found.precision, found.memory_format) == chosen
+
+
+def test_volumes_train_in_float32_on_a_processor_and_are_never_measured_as_pictures():
+    """In bfloat16 torch 2.14.1 gives wrong gradients of 3-D convolutions there."""
+    cpu = torch.device("cpu")
+    for asked in ("auto", "float32"):
+        found = hardware.choose(cpu, asked, "auto", cache=None, dims=3)
+        assert (found.precision, found.memory_format) == ("float32", "contiguous")
+    with pytest.raises(ArgumentError, match="must train in float32 on a processor"):
+        hardware.choose(cpu, "bfloat16", "auto", cache=None, dims=3)
+    plain = Processes()
+    assert agree(cpu, quick(backbone="unet3d", precision="auto"), plain).precision == "float32"
 
 
 def test_two_generations_are_kept_and_a_damaged_one_is_passed_over(tmp_path):

@@ -23,9 +23,10 @@ from medgraft.errors import ArgumentError
 from medgraft.index import Index
 from medgraft.prepare.store import Store, default_cache
 from medgraft.seeds import generator
+from medgraft.train.beginning import agree
 from medgraft.train.data import Data, load_data
 from medgraft.train.features import pooled_features
-from medgraft.train.hardware import Compute, choose, describe, find_device
+from medgraft.train.hardware import Compute, describe, find_device
 from medgraft.train.processes import Processes
 from medgraft.train.recipe import Recipe
 from medgraft.train.setup import check_choices, make_batches, make_network, make_predictor, resolve
@@ -127,7 +128,7 @@ def advise(
     if recipe.threads is not None:
         torch.set_num_threads(recipe.threads)
     device, cache = find_device(recipe.device, 0), default_cache()
-    compute = choose(device, recipe.precision, recipe.memory_format, cache)
+    compute = agree(device, recipe, Processes())
     theirs = None if source is None else _source_rows(source, index_path, recipe, most)
     data = load_data(index_path, recipe, cache, only="train")
     filled = resolve(recipe, data, compute)

@@ -14,6 +14,7 @@ import torch
 from medgraft.errors import OutputError, TableError, TrainingError
 from medgraft.files import new_folder, read_json, sha256, write_text
 from medgraft.index import Index
+from medgraft.nets.backbones import find
 from medgraft.nets.weights import WeightFile
 from medgraft.prepare.store import default_cache
 from medgraft.runs import RunFolder
@@ -99,7 +100,8 @@ def agree(device: torch.device, recipe: BaseRecipe, processes: Processes) -> Com
     """How to compute: the first process chooses, and all compute alike."""
     compute = Compute(device, "float32", "contiguous", "as the first does")
     if processes.first:
-        compute = choose(device, recipe.precision, recipe.memory_format, default_cache())
+        dims = find(recipe.backbone).dims
+        compute = choose(device, recipe.precision, recipe.memory_format, default_cache(), dims=dims)
     short = processes.of_first(compute.precision == "bfloat16", device)
     last = processes.of_first(compute.memory_format == "channels_last", device)
     return replace(

@@ -105,8 +105,23 @@ def find_device(name: str, local: int = 0) -> torch.device:
     return device
 
 
-def choose(device: torch.device, precision: str, memory_format: str, cache: Path) -> Compute:
-    """Fill in what the recipe leaves to measurement."""
+def choose(
+    device: torch.device, precision: str, memory_format: str, cache: Path, *, dims: int = 2
+) -> Compute:
+    """Fill in what the recipe leaves to measurement.
+
+    Args:
+        device: Where.
+        precision: "auto", or what was asked for.
+        memory_format: Likewise.
+        cache: Where measurements are kept.
+        dims: Spatial axes of the network.
+
+    Raises:
+        ArgumentError: If a network for volumes is to train in bfloat16 on a processor.
+    """
+    if dims == 3 and device.type == "cpu":
+        return _for_volumes(device, precision, memory_format)
     if "auto" not in (precision, memory_format):
         return Compute(device, precision, memory_format, "asked for")
     speeds = measured(device, cache)
@@ -115,6 +130,21 @@ def choose(device: torch.device, precision: str, memory_format: str, cache: Path
     why = f"measured: {best} trains ResNet-18 {gain:.2f} times as fast as {usual}"
     way = best.partition("/")
     return Compute(device, way[0], way[2], why)
+
+
+def _for_volumes(device: torch.device, precision: str, memory_format: str) -> Compute:
+    """On a processor, in float32: the gradients of 3-D convolutions in bfloat16 are not to be trusted.
+
+    With torch 2.14.1 (oneDNN, AMD EPYC) those of the weights were wrong by their own size, or not
+    finite, for maps of 2 x 2 x 2 voxels, as the last stage of a ResNet has.
+    """
+    if precision == "bfloat16":
+        raise ArgumentError(
+            "networks for volumes must train in float32 on a processor, where gradients of 3-D"
+            " convolutions in bfloat16 can be wrong, got --precision bfloat16. Leave it out."
+        )
+    layout = "contiguous" if memory_format == "auto" else memory_format
+    return Compute(device, "float32", layout, "bfloat16 is not sound for volumes on a processor")
 
 
 def _fastest(speeds: dict[str, float], precision: str, memory_format: str) -> tuple[str, str]:

@@ -17,7 +17,8 @@ from medgraft.errors import ArgumentError, DivergedError, TrainingError
 from medgraft.nets import outline
 from medgraft.prepare.store import default_cache
 from medgraft.train.batches import Batches
-from medgraft.train.hardware import choose, find_device
+from medgraft.train.beginning import agree
+from medgraft.train.hardware import find_device
 from medgraft.train.loop import Loop
 from medgraft.train.objective import Objective
 from medgraft.train.processes import Processes
@@ -91,7 +92,7 @@ def range_test(
     if recipe.threads is not None:
         torch.set_num_threads(recipe.threads)
     device, alone = find_device(recipe.device, 0), Processes()
-    compute = choose(device, recipe.precision, recipe.memory_format, default_cache())
+    compute = agree(device, recipe, alone)
     task = find_task(recipe).load(index_path, recipe, default_cache(), memory_bytes=None)
     recipe = resolve(recipe, task.data, compute)
     torch.manual_seed(recipe.seed)

@@ -91,7 +91,9 @@ class BaseRecipe(BaseModel):
 
     seed: int = Field(0, ge=0, description="Seed of everything random.")
     precision: Literal["auto", "float32", "bfloat16"] = Field(
-        "auto", description="'auto' takes bfloat16 where this machine was measured to gain by it."
+        "auto",
+        description="'auto' takes bfloat16 where this machine was measured to gain by it; never"
+        " for volumes on a processor, where it gives wrong gradients.",
     )
     memory_format: Literal["auto", "contiguous", "channels_last"] = Field(
         "auto", description="Likewise."
