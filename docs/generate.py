@@ -53,6 +53,7 @@ NOT_PYTHON = {  # the other files cannot hold a docstring
     "parts.html.j2": "Pieces that several pages share.",
     "report.css": "How the pages look, light and dark, wide and narrow, on paper.",
     "report.html.j2": "The page of one run.",
+    "simulation.html.j2": "The page of a simulation of active learning.",
     "truncation.html.j2": "The page of a run that was made smaller.",
     "segmentation.html.j2": "The page of a run that learnt masks.",
     "transfer.html.j2": "The page of vanilla against transfer.",

@@ -8,6 +8,7 @@ an error with the options that exist, and it is written back with every default 
 from __future__ import annotations
 
 import json
+import re
 from typing import Any, TypeVar
 
 from pydantic import BaseModel, ConfigDict, ValidationError
@@ -62,6 +63,24 @@ def parse(text: str) -> tuple[str, dict[str, Any]]:
             )
         options[key.strip()] = _value(value)
     return name.strip(), options
+
+
+def split(text: str) -> list[str]:
+    """Cut a line of specs at the commas between them, and not at those inside one.
+
+    A part between commas that begins with ``key=`` belongs to the spec before it.
+
+    Examples:
+        >>> split("two-phase:head_epochs=2,low=1e-5,full@rate=1e-4,epochs=5,head")
+        ['two-phase:head_epochs=2,low=1e-5', 'full@rate=1e-4,epochs=5', 'head']
+    """
+    specs: list[str] = []
+    for part in map(str.strip, text.split(",")):
+        if specs and re.match(r"\w+=", part):
+            specs[-1] += f",{part}"
+        else:
+            specs.append(part)
+    return specs
 
 
 def _value(text: str) -> Any:

@@ -46,6 +46,9 @@ def reordered(evidence, order):
 
 @pytest.mark.parametrize("name", KINDS)
 class TestEveryAcquisition:
+    def test_what_needs_several_views_compares_them(self, name):
+        assert KINDS[name].compares or KINDS[name].least_views == 1
+
     @pytest.mark.parametrize("kind", ["softmax", "independent", "ragged"])
     @pytest.mark.parametrize("dtype", [np.float16, np.float64])
     def test_chooses_as_many_as_asked_and_none_twice(self, name, kind, dtype):

@@ -5,7 +5,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from medgraft.errors import ArgumentError, UnknownNameError, WeightsError
-from medgraft.study.arms import OWN, check_arms, read_arms, split_arms
+from medgraft.spec import split
+from medgraft.study.arms import OWN, check_arms, read_arms
 from medgraft.train.recipe import Recipe
 from medgraft.train.strategies import strategies
 
@@ -30,8 +31,8 @@ ARM = st.tuples(
 @given(st.lists(ARM, min_size=1, max_size=8))
 def test_a_line_is_cut_into_the_arms_it_was_joined_from(arms):
     texts = [a + b + ("@" + ",".join(c) if c else "") for a, b, c in arms]
-    assert split_arms(",".join(texts)) == texts
-    assert split_arms(" , ".join(texts)) == texts
+    assert split(",".join(texts)) == texts
+    assert split(" , ".join(texts)) == texts
 
 
 def test_no_strategy_is_called_like_a_setting():

@@ -27,6 +27,7 @@ FAMILIES = {  # family: (module, name of its registry)
     "explainers": ("medgraft.explain.explainers", "explainers"),
     "formats": ("medgraft.export.formats", "formats"),
     "suggestions": ("medgraft.train.suggestions", "suggestions"),
+    "stopping": ("medgraft.active.stopping", "stopping"),
     "metrics": ("medgraft.evaluate.metrics", "metrics"),
     "measures": ("medgraft.evaluate.segmentation.measures", "measures"),
 }

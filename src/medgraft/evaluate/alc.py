@@ -8,6 +8,7 @@ import numpy as np
 
 from medgraft.errors import ArgumentError, ShapeError
 from medgraft.evaluate import check
+from medgraft.evaluate.check import Floats
 
 
 def alc(labels: Any, scores: Any, *, log: bool = False) -> float:
@@ -37,7 +38,32 @@ def alc(labels: Any, scores: Any, *, log: bool = False) -> float:
         0.825
     """
     at = check.vector(labels, "labels")
-    height = check.scores(scores, len(at))
+    return float(areas(at, check.scores(scores, len(at)), log=log))
+
+
+def areas(labels: Any, scores: Any, *, log: bool = False) -> Floats:
+    """`alc` of many curves at once, such as bootstrap replicates.
+
+    Args:
+        labels: As for `alc`.
+        scores: Shape (..., P).
+        log: As for `alc`.
+
+    Returns:
+        Shape (...,); NaN where a score is.
+
+    Raises:
+        ShapeError, ArgumentError: As `alc`, but scores may be NaN.
+
+    Examples:
+        >>> areas([10, 20], [[0.5, 0.7], [np.nan, 0.7]])
+        array([0.6, nan])
+    """
+    at, height = check.vector(labels, "labels"), np.asarray(scores, dtype=np.float64)
+    if height.shape[-1:] != at.shape:
+        raise ShapeError(
+            f"a curve must have one score per number of labels, {len(at)}, got {height.shape}"
+        )
     check.finite(at, "labels")
     if len(at) < 2:
         raise ShapeError(f"a learning curve must have at least 2 points, got {len(at)}")
@@ -50,4 +76,4 @@ def alc(labels: Any, scores: Any, *, log: bool = False) -> float:
                 f"labels must be above 0 on a logarithmic axis, got {at[0]:g}. Leave that point out."
             )
         at = np.log(at)
-    return float(np.trapezoid(height, at) / (at[-1] - at[0]))
+    return np.asarray(np.trapezoid(height, at, axis=-1) / (at[-1] - at[0]))

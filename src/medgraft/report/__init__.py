@@ -4,6 +4,7 @@ from medgraft.report.compare import write_comparison
 from medgraft.report.page import write_any_report, write_evaluation_report, write_report
 from medgraft.report.pretraining import write_pretraining
 from medgraft.report.pretraining_study import write_pretraining_study
+from medgraft.report.simulation import write_simulation
 from medgraft.report.transfer import write_transfer
 from medgraft.report.truncation import write_truncation
 
@@ -14,6 +15,7 @@ __all__ = [
     "write_pretraining",
     "write_pretraining_study",
     "write_report",
+    "write_simulation",
     "write_transfer",
     "write_truncation",
 ]

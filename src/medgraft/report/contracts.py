@@ -356,6 +356,78 @@ class Truncation(Part):
     threads: int
 
 
+class ArmPlayed(Part):
+    """One arm of a simulation.
+
+    Attributes:
+        name: As it is called on the page.
+        acquisition: Spec of what chose.
+        strategy: Spec of how the model went on.
+        reference: Name of the arm that goes on alike and buys at random.
+        folder: Where its seeds lie, inside that of the simulation.
+    """
+
+    name: str
+    acquisition: str
+    strategy: str
+    reference: str
+    folder: str
+
+
+class Asked(Part):
+    """Settings of a simulation that its page speaks of."""
+
+    start: int = 0
+    batch: int
+    rounds: int
+    views: int = 0
+    passes: int = 0
+    among: int | None = None
+    candidate: str | None = None
+    cost_per_label: float | None = None
+    seconds_per_label: float | None = None
+
+
+class Simulation(Part):
+    """simulation.json: what was asked of `medgraft active simulate`, and how far it has come."""
+
+    command: list[str] = []
+    finished: str | None = None
+    settings: Asked
+    arms: list[ArmPlayed] = Field(min_length=1)
+    seeds: list[int] = Field(min_length=1)
+    kind: Literal["exclusive", "independent"]
+    names: list[str] = Field(min_length=1)
+    positive: str | None = None
+    patients_known: bool = True
+    synthetic: bool = False
+    candidates: int
+    pool: int
+    validation: int
+    test: int
+    frozen: bool = False
+    sizes: dict[str, float] = {}
+    stops: dict[str, dict[str, list[int | None]]] = {}
+    notes: list[str] = []
+
+
+class RoundPlayed(Part):
+    """A row of rounds.json."""
+
+    labels: int
+    images: int
+    classes: dict[str, int]
+    trained_on: int
+    wrong: int = 0
+    score: float | None = None
+    agreement: float | None = None
+    knew: int = 0
+    kept: int = 0
+    knew_validation: int = 0
+    kept_validation: int = 0
+    seconds: dict[str, float] = {}
+
+
 Contract = TypeVar("Contract", bound=Part)
 
 

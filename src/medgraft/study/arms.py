@@ -9,7 +9,7 @@ from typing import Any
 from medgraft.errors import ArgumentError, UnknownNameError, WeightsError
 from medgraft.nets import create
 from medgraft.registry import unknown_name
-from medgraft.spec import build, parse
+from medgraft.spec import build, parse, split
 from medgraft.train.recipe import Recipe, check_recipe
 from medgraft.train.setup import check_choices, last_stage
 from medgraft.train.strategies import find_strategy, strategies
@@ -94,27 +94,11 @@ def read_arms(text: str, *, weights: str) -> list[Arm]:
         head+none@rate=1e-2,epochs=5 none {'rate': 0.01, 'epochs': 5}
         full imagenet {}
     """
-    arms = [_arm(part, weights) for part in split_arms(text)]
+    arms = [_arm(part, weights) for part in split(text)]
     names = [arm.folder for arm in arms]
     for arm in arms:
         if names.count(arm.folder) > 1:
             raise ArgumentError(f"every arm must stand once, but {arm.name!r} stands twice.")
-    return arms
-
-
-def split_arms(text: str) -> list[str]:
-    """Cut a line at the commas between arms, and not at those inside one.
-
-    Examples:
-        >>> split_arms("two-phase:head_epochs=2,low=1e-5,full@rate=1e-4,epochs=5,head")
-        ['two-phase:head_epochs=2,low=1e-5', 'full@rate=1e-4,epochs=5', 'head']
-    """
-    arms: list[str] = []
-    for part in map(str.strip, text.split(",")):
-        if arms and re.match(r"\w+=", part):
-            arms[-1] += f",{part}"
-        else:
-            arms.append(part)
     return arms
 
 

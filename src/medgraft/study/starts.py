@@ -10,8 +10,7 @@ from medgraft.errors import ArgumentError
 from medgraft.pretext.recipe import Pretraining
 from medgraft.pretext.tasks import find_task
 from medgraft.registry import unknown_name
-from medgraft.spec import parse
-from medgraft.study.arms import split_arms
+from medgraft.spec import parse, split
 from medgraft.train.recipe import check_recipe
 
 RANDOM = "none"
@@ -115,7 +114,7 @@ def read_starts(text: str) -> list[Start]:
         models_genesis@epochs=9,rate=1e-4 models_genesis False {'epochs': 9, 'rate': 0.0001}
         inpainting+semantic inpainting True {}
     """
-    written = [part for part in split_arms(text) if part != RANDOM]
+    written = [part for part in split(text) if part != RANDOM]
     starts = [Start(RANDOM, None), *map(_start, written)]
     names = [start.folder for start in starts]
     for start in starts:

@@ -77,16 +77,8 @@ def solve(
     rows = data.rows("train")
     unit = _units(data, rows)
     views = _views(predictor, rows, batches, solver.views)
-    found: dict[str, Fitted] = {}
-    for one in _problems(rows.targets, data.target, balanced=recipe.class_weights == "balanced"):
-        samples = Samples(views[:, one.known], one.classes, one.weights, unit[one.known])
-        found[one.name] = fit_head(samples, solver, seed=recipe.seed, names=one.names)
-    if data.target.kind == "exclusive":
-        weights, bias = _softmax(found[WHOLE])
-    else:
-        pairs = zip(data.target.names, rows.targets.T, strict=True)
-        weights, bias = _sigmoids([found.get(name, truth) for name, truth in pairs], views.shape[2])
-    _set(predictor.network.head, weights, bias)
+    found, weights, bias = fit_layer(solver, views, rows.targets, unit, data.target, recipe=recipe)
+    set_layer(predictor.network.head, weights, bias)
     return Solved(
         {name: _said(one, solver) for name, one in found.items()},
         [
@@ -101,6 +93,41 @@ def solve(
 def _units(data: Data, rows: Rows) -> np.ndarray:
     """Of each row what must not be parted, shape (N,)."""
     return np.repeat(units(data.index.frame[data.places("train")]), rows.each)
+
+
+def fit_layer(
+    solver: Solver,
+    views: np.ndarray,
+    targets: np.ndarray,
+    unit: np.ndarray,
+    target: Target,
+    *,
+    recipe: Recipe,
+) -> tuple[dict[str, Fitted], np.ndarray, np.ndarray]:
+    """A linear layer of features, fitted to labels.
+
+    Args:
+        solver: The model and its settings.
+        views: Features, float32, shape (1 + V, N, D): as the images are, then augmented.
+        targets: Shape (N, K), NaN where unknown.
+        unit: What a cross-validation must not tear apart, shape (N,).
+        target: What the K columns are.
+        recipe: Says whether classes are balanced, and the seed.
+
+    Returns:
+        What was fitted, see `Solved`; weights (K, D) and biases (K,) of the logits.
+
+    Raises:
+        TrainingError: If a class has no images, or too few patients.
+    """
+    found: dict[str, Fitted] = {}
+    for one in _problems(targets, target, balanced=recipe.class_weights == "balanced"):
+        samples = Samples(views[:, one.known], one.classes, one.weights, unit[one.known])
+        found[one.name] = fit_head(samples, solver, seed=recipe.seed, names=one.names)
+    if target.kind == "exclusive":
+        return found, *_softmax(found[WHOLE])
+    pairs = zip(target.names, targets.T, strict=True)
+    return found, *_sigmoids([found.get(name, truth) for name, truth in pairs], views.shape[2])
 
 
 # --- features --------------------------------------------------------------------------
@@ -194,7 +221,8 @@ def _sigmoids(labels: list[Fitted | np.ndarray], width: int) -> tuple[np.ndarray
     return weights, bias
 
 
-def _set(head: nn.Module, weights: np.ndarray, bias: np.ndarray) -> None:
+def set_layer(head: nn.Module, weights: np.ndarray, bias: np.ndarray) -> None:
+    """Set the layer of a linear head: weights (K, D) and biases (K,)."""
     with torch.no_grad():
         for name, values in (("fc.weight", weights), ("fc.bias", bias)):
             head.get_parameter(name).copy_(torch.from_numpy(values))

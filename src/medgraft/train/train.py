@@ -15,7 +15,6 @@ from medgraft.nets.network import Staged
 from medgraft.nets.weights import parameters, save_weights
 from medgraft.prepare.store import default_cache
 from medgraft.runs import RunFolder
-from medgraft.seeds import derive
 from medgraft.train import checkpoint
 from medgraft.train.averaging import estimate_norms, mean_weights
 from medgraft.train.beginning import (
@@ -31,7 +30,8 @@ from medgraft.train.data import Data
 from medgraft.train.ensemble import with_weights
 from medgraft.train.forgetting import look_back
 from medgraft.train.hardware import Compute, find_device
-from medgraft.train.loop import Loop, Progress
+from medgraft.train.loop import Progress
+from medgraft.train.phases import train_phases
 from medgraft.train.prefix import sentence
 from medgraft.train.processes import Processes
 from medgraft.train.recipe import Recipe
@@ -178,42 +178,27 @@ class _Run:
 
     def _fit(self, predictor: Predictor, batches: Batching, compute: Compute) -> list[Member]:
         """Train through all phases, to the best weights; others that are kept, best first."""
-        before: Loop | None = None
         phases = plan(self.recipe, predictor.network.backbone)
         if (solver := phases[0].solver) is not None:
             self._solve(solver, predictor, batches)
             return []
-        for number, phase in enumerate(phases):
-            objective = self.task.objective(self.recipe, predictor, batches, phase)
-            seed = derive(self.recipe.seed, "phase", number) if number else self.recipe.seed
-            settings: dict[str, Any] = {"epochs": phase.epochs, "rate": phase.rate, "seed": seed}
-            settings |= {"schedule": phase.schedule} if phase.schedule else {}
-            loop = Loop(
-                objective,
-                replace(batches, seed=seed),
-                self.recipe.model_copy(update=settings),
-                folder=self.run.checkpoint / f"phase-{number}",
-                processes=self.processes,
-                autocast=compute.autocast,
-                keep_best=self.recipe.keep_best,
-                on_epoch=partial(write_history, self.run),
-            )
-            loop.follow(before)
-            if self.resume:
-                loop.resume()
-            with self.task.keeping(
-                loop,
-                self.recipe,
-                self.run.checkpoint / f"prefix-{seed}",
-                self.record.data["kept"],
-            ):
-                loop.run()
-            before = loop
-        for report in self.record.data["kept"]:
+        kept = self.record.data["kept"]
+        loop = train_phases(
+            phases,
+            self.recipe,
+            batches,
+            objective=partial(self.task.objective, self.recipe, predictor, batches),
+            keeping=lambda loop, folder: self.task.keeping(loop, self.recipe, folder, kept),
+            folder=self.run.checkpoint,
+            resume=self.resume,
+            processes=self.processes,
+            autocast=compute.autocast,
+            on_epoch=partial(write_history, self.run),
+        )
+        for report in kept:
             self.record.note(sentence(report))
-        assert before is not None, "a strategy without a phase"
-        self._describe_best(before.progress)
-        return before.members("network")
+        self._describe_best(loop.progress)
+        return loop.members("network")
 
     def _describe_best(self, progress: Progress) -> None:
         if not progress.best:

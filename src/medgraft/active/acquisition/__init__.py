@@ -28,6 +28,7 @@ class Acquisition(Options, ABC):
         source: Where it is defined.
         reads_features: It reads `features` of the evidence (and `labelled`, if there are any).
         least_views: Views that at least one candidate must have.
+        compares: It compares views, so that a candidate should have several, and not one answer.
     """
 
     model_config = ConfigDict(use_attribute_docstrings=True)  # docs/generate.py shows them
@@ -35,6 +36,7 @@ class Acquisition(Options, ABC):
     source: ClassVar[str]
     reads_features: ClassVar[bool] = False
     least_views: ClassVar[int] = 1
+    compares: ClassVar[bool] = False
 
     @abstractmethod
     def select(self, evidence: Evidence, budget: int, rng: np.random.Generator) -> Integers:

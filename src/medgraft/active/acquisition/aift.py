@@ -48,6 +48,7 @@ class Aift(Score):
     source: ClassVar[str] = (
         "Zhou et al., CVPR 2017 (AIFT) and Medical Image Analysis 2021 (AFT, ACFT)"
     )
+    compares: ClassVar[bool] = True
 
     alpha: float = Field(default=0.25, gt=0, le=1)
     """Share of the views that is kept, rounded (half up) and at least one; 1 keeps all."""

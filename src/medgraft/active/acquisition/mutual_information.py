@@ -30,6 +30,7 @@ class MutualInformation(Score):
         "Houlsby et al. 2011, arXiv:1112.5745; with dropout, Gal et al. 2017, arXiv:1703.02910"
     )
     least_views: ClassVar[int] = 2
+    compares: ClassVar[bool] = True
 
     def scores(self, evidence: Evidence) -> Doubles:
         """Mutual information in nats, shape (N,)."""

@@ -26,6 +26,7 @@ class VariationRatio(Score):
 
     source: ClassVar[str] = "Freeman 1965; with dropout, Gal 2016"
     least_views: ClassVar[int] = 2
+    compares: ClassVar[bool] = True
 
     def scores(self, evidence: Evidence) -> Doubles:
         """Shares, shape (N,)."""

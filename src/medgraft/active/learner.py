@@ -1,0 +1,429 @@
+"""What a round asks of a model: to be as it was, to learn, to answer, and to say what it is unsure of."""
+
+from __future__ import annotations
+
+import math
+import shutil
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from medgraft.active.candidates import Candidates
+from medgraft.active.evidence import Evidence, Floats, Integers
+from medgraft.active.fitting import fit_some
+from medgraft.active.trunk import HALF, Kept, Passing, Trunk, half, keep, scratch
+from medgraft.errors import ArgumentError
+from medgraft.nets import Backbone
+from medgraft.progress import track
+from medgraft.seeds import derive
+from medgraft.train.batches import Batches
+from medgraft.train.classification import Classification
+from medgraft.train.continuing import slower
+from medgraft.train.data import Data
+from medgraft.train.hardware import Compute
+from medgraft.train.loop import Loop
+from medgraft.train.phases import train_phases
+from medgraft.train.processes import Processes
+from medgraft.train.recipe import Recipe
+from medgraft.train.setup import (
+    make_augmenter,
+    make_network,
+    make_objective,
+    make_predictor,
+    plan,
+)
+from medgraft.train.solve import set_layer
+from medgraft.train.strategies import Phase, Solver
+from medgraft.train.supervised import Predictor, Supervised
+
+State = dict[str, Tensor]  # weights of what learns, by name
+
+
+@dataclass(frozen=True)
+class Looks:
+    """How candidates are looked at by acquisitions that need more than one answer.
+
+    Attributes:
+        views: Augmented views of each image.
+        passes: Passes with dropout instead; 0 for views.
+    """
+
+    views: int = 12
+    passes: int = 0
+
+    @property
+    def count(self) -> int:
+        """Answers per image."""
+        return self.passes or self.views
+
+
+@dataclass(frozen=True)
+class Learner:
+    """A network, the rows it may know, and the recipe by which it learns.
+
+    Attributes:
+        recipe: With everything filled in.
+        data: Images, and the labels of the validation part.
+        predictor: The network; between two calls it holds whatever was used last.
+        trunk: Where averaged maps come from; kept ones if no stage ever learns.
+        looks: How candidates are looked at.
+        folder: For what does not fit in memory.
+        least_steps: Steps that a training has at least, however few its images.
+    """
+
+    recipe: Recipe
+    data: Data
+    predictor: Predictor
+    trunk: Trunk
+    looks: Looks
+    folder: Path
+    least_steps: int
+
+    @classmethod
+    def of(
+        cls,
+        recipe: Recipe,
+        data: Data,
+        compute: Compute,
+        pool: Integers,
+        *,
+        looks: Looks,
+        many: bool,
+        least_steps: int,
+        folder: Path,
+    ) -> Learner:
+        """A learner of a pool; where no stage learns, all its images pass the stages now.
+
+        Args:
+            recipe: With everything filled in.
+            data: See `Learner`.
+            compute: Where and how to compute.
+            pool: Places of the images of the pool.
+            looks: How candidates are looked at.
+            many: Whether anything will look at them more than once.
+            least_steps: See `Learner`.
+            folder: For maps that are kept, and what does not fit in memory.
+
+        Raises:
+            ArgumentError: If dropout passes are asked for and the head has no dropout, or its
+                head is fitted in a way that a few labels do not allow.
+        """
+        torch.manual_seed(recipe.seed)
+        made = make_network(recipe, data)
+        predictor = make_predictor(made, data, compute, Processes())
+        augmenter = make_augmenter(recipe, data)
+        if looks.passes:
+            _check_dropout(predictor.network.head)
+        passing = Passing(predictor, data, augmenter, recipe.seed)
+        trunk: Trunk = passing
+        if never_learns(recipe, predictor.network.backbone):
+            solver = plan(recipe, predictor.network.backbone)[0].solver
+            _check_solver(solver)
+            views = max(
+                looks.views if many and not looks.passes else 0,
+                looks.views if solver is None else solver.views,  # what is learnt from
+            )
+            if augmenter is None or augmenter.mixes:  # refused where views are asked for
+                views = 0
+            trunk = keep(passing, pool, views=views, folder=folder / "kept")
+        return cls(recipe, data, predictor, trunk, looks, folder, least_steps)
+
+    # --- weights -----------------------------------------------------------------------
+
+    @property
+    def _learning(self) -> nn.Module:
+        """What learns: the head alone, or everything."""
+        network = self.predictor.network
+        return network.head if isinstance(self.trunk, Kept) else network
+
+    def first(self, seed: int) -> State:
+        """M_0: the weights of the recipe, with a head that the seed draws."""
+        torch.manual_seed(seed)
+        network = make_network(self.recipe, self.data).network
+        return state_of(network.head if isinstance(self.trunk, Kept) else network)
+
+    def load(self, state: State) -> None:
+        """Take these weights."""
+        self._learning.load_state_dict(state)
+
+    # --- learning ----------------------------------------------------------------------
+
+    def train(
+        self, start: State, places: Integers, targets: np.ndarray, *, seed: int, divide: float = 1.0
+    ) -> State:
+        """Learn some images from some weights on, and give the best weights on validation.
+
+        Args:
+            start: Weights to start from.
+            places: Images to learn from, shape (n,).
+            targets: Shape (n, K), NaN where unknown.
+            seed: Of this training.
+            divide: By what the rates are divided.
+
+        Raises:
+            TrainingError: If there is one image only.
+            ArgumentError: If the rates of a head that is fitted are to be divided.
+        """
+        self.load(start)
+        recipe = self.recipe if divide == 1 else slower(self.recipe, divide)
+        phases = plan(recipe, self.predictor.network.backbone)
+        if (solver := phases[0].solver) is not None:
+            self._fit(solver, places, targets.astype(np.float32))
+            return state_of(self._learning)
+        batches = Batches(
+            self.data.store,
+            self.data.stored[places],
+            targets.astype(np.float32),
+            size=recipe.batch_size,
+            seed=seed,
+            augmenter=make_augmenter(recipe, self.data),
+            placement=self.predictor.placement,
+        )
+        if isinstance(self.trunk, Kept):
+            batches = replace(batches, views=_PoolViews(self.trunk, places, batches.targets))
+        recipe = lengthened(recipe, batches.per_epoch, self.least_steps)
+        recipe = recipe.model_copy(update={"seed": seed})
+        train_phases(
+            plan(recipe, self.predictor.network.backbone),
+            recipe,
+            batches,
+            objective=partial(self._objective, recipe, batches),
+            keeping=partial(self._keeping, recipe),
+            folder=self.folder / "scratch",
+            checkpoints=False,
+            autocast=self.predictor.autocast,
+        )
+        shutil.rmtree(self.folder / "scratch", ignore_errors=True)
+        return state_of(self._learning)
+
+    def _objective(self, recipe: Recipe, batches: Batches, phase: Phase) -> Supervised:
+        objective = make_objective(recipe, self.predictor, self.data, batches, phase)
+        if isinstance(self.trunk, Kept):
+            objective.kept = _HeldOut(self.trunk, self.data.places("val"))
+        return objective
+
+    def _keeping(self, recipe: Recipe, loop: Loop, folder: Path) -> AbstractContextManager[None]:
+        if isinstance(self.trunk, Kept):
+            return _nothing()
+        return Classification(self.data).keeping(loop, recipe, folder, [])
+
+    def _fit(self, solver: Solver, places: Integers, targets: np.ndarray) -> None:
+        assert isinstance(self.trunk, Kept), "a head is fitted to stages that never learn"
+        numbers = [None, *range(solver.views)]
+        views = np.stack([self.trunk.take(places, view).cpu().numpy() for view in numbers])
+        unit = np.zeros(len(places), dtype=np.int64)  # one unit cannot be cross-validated
+        weights, bias = fit_some(solver, views, targets, unit, self.data.target, recipe=self.recipe)
+        set_layer(self.predictor.network.head, weights, bias)
+
+    # --- answers -----------------------------------------------------------------------
+
+    def answers(self, places: Integers) -> np.ndarray:
+        """Probabilities of images as they are, shape (n, K), float64, in float32 arithmetic."""
+        exact = replace(self.predictor, autocast=False)
+        trunk = self.trunk
+        if isinstance(trunk, Passing):
+            trunk = replace(trunk, predictor=exact)
+        found = np.empty((len(places), len(self.data.target.names)))
+        for part, maps in trunk.maps(places):
+            found[part] = self._said(maps)
+        return found
+
+    def evidence(
+        self,
+        candidates: Candidates,
+        chosen: Integers,
+        *,
+        many: bool,
+        features: bool,
+        known: Integers | None = None,
+    ) -> Evidence:
+        """What the model says of some candidates.
+
+        Args:
+            candidates: All of them.
+            chosen: Which, shape (N,).
+            many: Whether to look at each image `looks.count` times, or once as it is.
+            features: Whether averaged maps are wanted.
+            known: Candidates that are labelled, whose averaged maps are wanted too.
+
+        Returns:
+            Of N candidates, in their order; those of a group have all looks at all its images.
+        """
+        images = candidates.of_these(chosen)
+        count = self.looks.count if many else 1
+        shape = (len(images), count, len(self.data.target.names))
+        told = scratch(shape, np.dtype(np.float32), self.folder, "answers")
+        pooled = self._look(images, told, many=many, features=features)
+        sizes = candidates.sizes[chosen]
+        labelled = None
+        if pooled is not None:
+            pooled = _means(pooled, sizes)
+            labelled = None if known is None or not len(known) else self._known(candidates, known)
+        probabilities, counts = _grouped(told, sizes)
+        return Evidence(
+            probabilities,
+            independent=self.data.target.kind == "independent",
+            counts=counts,
+            features=pooled,
+            labelled=labelled,
+        )
+
+    def _known(self, candidates: Candidates, known: Integers) -> Floats:
+        images = candidates.of_these(known)
+        pooled = np.concatenate([half(maps) for _, maps in self.trunk.maps(images)])
+        return _means(pooled, candidates.sizes[known])
+
+    def _look(self, images: Integers, told: Floats, *, many: bool, features: bool) -> Floats | None:
+        """Fill in what is said of the images; gives their maps as they are, if wanted."""
+        plain = features or not many or self.looks.passes > 0
+        pooled: Floats | None = None
+        for part, maps in self._track(images, None) if plain else ():
+            if features:
+                if pooled is None:
+                    shape = (len(images), maps.shape[1])
+                    pooled = scratch(shape, HALF, self.folder, "features")
+                pooled[part] = half(maps)
+            if not many:
+                told[part, 0] = self._said(maps)
+            elif self.looks.passes:
+                for number, answer in enumerate(self._passes(maps, part.start)):
+                    told[part, number] = answer
+        for view in range(self.looks.views if many and not self.looks.passes else 0):
+            for part, maps in self._track(images, view):
+                told[part, view] = self._said(maps)
+        return pooled
+
+    def _track(self, images: Integers, view: int | None) -> Iterator[tuple[slice, Tensor]]:
+        """Maps in portions, with a bar for those who wait."""
+        return track(self.trunk.maps(images, view), what="look at the pool", unit="portion")
+
+    def _said(self, maps: Tensor) -> np.ndarray:
+        with torch.inference_mode():
+            head: nn.Module = self.predictor.network.head[1:].eval()
+            logits = head(maps).double().cpu().numpy()
+        return self.predictor.probabilities(logits)
+
+    def _passes(self, maps: Tensor, start: int) -> Iterator[np.ndarray]:
+        """Answers of passes with dropout; batch norms stay as in evaluation."""
+        head = self.predictor.network.head[1:].eval()
+        for number in range(self.looks.passes):
+            torch.manual_seed(derive(self.recipe.seed, "pass", number, start))
+            with torch.inference_mode():
+                _dropping(head)
+                logits = head(maps).double().cpu().numpy()
+                head.eval()
+            yield self.predictor.probabilities(logits)
+
+
+def state_of(module: nn.Module) -> State:
+    """A copy of the weights and buffers of a module, in main memory."""
+    return {key: value.detach().cpu().clone() for key, value in module.state_dict().items()}
+
+
+def never_learns(recipe: Recipe, backbone: Backbone) -> bool:
+    """Whether no stage learns or moves in any phase of a recipe."""
+    last, phases = backbone.names[-1], plan(recipe, backbone)
+    return all(phase.freeze_through == last and phase.norms == "still" for phase in phases)
+
+
+def lengthened(recipe: Recipe, per_epoch: int, least_steps: int) -> Recipe:
+    """A recipe with so many steps at least, and no more validations than it has epochs.
+
+    Examples:
+        >>> few = lengthened(Recipe(epochs=5, batch_size=16), per_epoch=2, least_steps=100)
+        >>> few.epochs, few.validate_every
+        (50, 320)
+    """
+    epochs = max(recipe.epochs, math.ceil(least_steps / per_epoch))
+    if epochs == recipe.epochs or recipe.validate_every is not None:
+        return recipe.model_copy(update={"epochs": epochs})
+    every = epochs * per_epoch // recipe.epochs * recipe.batch_size
+    return recipe.model_copy(update={"epochs": epochs, "validate_every": every})
+
+
+@dataclass(frozen=True)
+class _PoolViews:
+    """Kept maps of the images of a training: epoch e sees view e modulo their number."""
+
+    kept: Kept
+    places: Integers
+    targets: np.ndarray
+
+    def take(self, places: np.ndarray, epoch: int) -> tuple[Tensor, Tensor]:
+        """Maps and targets of those images in an epoch."""
+        view = epoch % len(self.kept.views) if self.kept.views else None
+        maps = self.kept.take(self.places[places], view)
+        return maps, torch.from_numpy(self.targets[places]).to(maps.device)
+
+
+@dataclass(frozen=True)
+class _HeldOut:
+    """Kept maps of the validation images."""
+
+    kept: Kept
+    places: Integers
+
+    @property
+    def held_out(self) -> _HeldOut | None:
+        """Itself, if there are any."""
+        return self if len(self.places) else None
+
+    def take(self, places: slice) -> Tensor:
+        """Maps of some of them."""
+        return self.kept.take(self.places[places], None)
+
+
+@contextmanager
+def _nothing() -> Iterator[None]:
+    yield
+
+
+def _dropping(head: nn.Module) -> None:
+    for module in head.modules():
+        if isinstance(module, nn.Dropout):
+            module.train()
+
+
+def _check_dropout(head: nn.Module) -> None:
+    if not any(isinstance(module, nn.Dropout) and module.p > 0 for module in head.modules()):
+        raise ArgumentError(
+            "passes with dropout need a head that has any, and this one is linear. Choose --tune"
+            " two-phase or fine-tune, or look at augmented views with --views."
+        )
+
+
+def _check_solver(solver: Solver | None) -> None:
+    """A head that is fitted must be so to a few labels, where nothing can be cross-validated."""
+    if solver is not None and (solver.model != "logistic" or solver.c is None):
+        raise ArgumentError(
+            "a head that is fitted to a few labels cannot be cross-validated, so it must be logistic"
+            " with a given penalty: --tune linear:c=0.001 or linear:STAGE,c=0.001. Or train it:"
+            " --tune head."
+        )
+
+
+def _means(pooled: Floats, sizes: Integers) -> Floats:
+    """Mean over the images of each candidate."""
+    if (sizes == 1).all():
+        return pooled
+    starts = np.cumsum(sizes) - sizes
+    total = np.add.reduceat(pooled.astype(np.float32), starts, axis=0)
+    return (total / sizes[:, None]).astype(pooled.dtype)
+
+
+def _grouped(told: Floats, sizes: Integers) -> tuple[Floats, Integers | None]:
+    """Answers (M, V, K) of images as those of candidates, (N, most images · V, K), and their counts."""
+    if (sizes == 1).all():
+        return told, None
+    looks, classes = told.shape[1:]
+    candidate = np.repeat(np.arange(len(sizes)), sizes)
+    inside = np.arange(len(told)) - np.repeat(np.cumsum(sizes) - sizes, sizes)
+    found = np.zeros((len(sizes), int(sizes.max()), looks, classes), told.dtype)
+    found[candidate, inside] = told
+    return found.reshape(len(sizes), -1, classes), sizes * looks
