@@ -175,6 +175,11 @@ def _check(recipe: Recipe, settings: Settings) -> list[Arm]:
             f"labels_per_class belongs to a single training, got {recipe.labels_per_class}: a"
             " simulation buys its labels. Leave it out."
         )
+    if recipe.slices is not None:
+        raise ArgumentError(
+            f"a simulation looks at whole images and volumes, got slices {recipe.slices}. Leave"
+            " --slices out, or choose a backbone for volumes."
+        )
     if recipe.keep_best > 1:
         raise ArgumentError(
             f"a simulation answers with one network, got keep_best {recipe.keep_best}."
