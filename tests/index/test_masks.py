@@ -146,6 +146,15 @@ def test_a_column_of_masks_is_read_as_the_folder_is(cells):
     assert "mask_counts" not in none.frame.columns
 
 
+def test_an_image_that_ends_like_a_mask_is_paired_with_the_mask_of_its_own_name(tmp_path, picture):
+    for name in ("a_label", "b", "b_seg"):
+        picture(tmp_path / f"images/{name}.png", len(name), SIZE)
+        save(tmp_path / f"masks/{name}.png", disc())
+    index = index_of(tmp_path)
+    pairs = index.frame.select("path", "mask_path").rows()
+    assert pairs == [(f"images/{n}.png", f"masks/{n}.png") for n in ("a_label", "b", "b_seg")]
+
+
 def test_nnunet_names_parts_and_channels(tmp_path, picture):
     for part, name in (("imagesTr", "a_0000"), ("imagesTr", "a_0001"), ("imagesTs", "b_0000")):
         picture(tmp_path / part / f"{name}.png", len(name + part), SIZE)

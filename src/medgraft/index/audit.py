@@ -229,7 +229,8 @@ def _values(index: Index) -> Iterator[Finding]:
     yield from _finding("nan", "warn", nan, "images with values that are not numbers (NaN)")
     infinite = index.frame.filter(low.is_infinite() | high.is_infinite())["path"].to_list()
     yield from _finding("infinite", "warn", infinite, "images with infinite values")
-    constant = index.frame.filter(low == high)["path"].to_list()
+    same = (low == high) & low.is_not_nan()  # NaN, of an image that holds one, is equal to itself
+    constant = index.frame.filter(same)["path"].to_list()
     yield from _finding("constant", "note", constant, "images with the same value everywhere")
 
 

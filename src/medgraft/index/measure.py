@@ -70,8 +70,7 @@ def measure(
         _measure_members(root, paths, archive, found, decode=decode, masks=masks)
         return found
     for path in paths:
-        mask = f"{root}/{masks[path]}" if path in masks else None
-        _measure_file(Path(root, path), path, found, decode=decode, mask=mask)
+        _measure_file(root, path, found, decode=decode, mask=masks.get(path))
     return found
 
 
@@ -83,8 +82,9 @@ def _identify(file: str) -> dict[str, Any]:
 
 
 def _measure_file(
-    file: Path, path: str, found: Measured, *, decode: bool, mask: str | None
+    root: Path, path: str, found: Measured, *, decode: bool, mask: str | None
 ) -> None:
+    file = Path(root, path)
     try:
         row = {
             "path": path,
@@ -96,9 +96,9 @@ def _measure_file(
             scan = read(file)
             row |= describe(scan) | _tags(file, scan)
         if mask:
-            row |= _describe_mask(mask, scan if decode else None)
+            row |= _describe_mask(f"{root}/{mask}", scan if decode else None)
     except ReadError as error:
-        whose = f"its mask '{mask}' cannot be used: " if error.path == mask else ""
+        whose = f"its mask '{mask}' cannot be used: " if error.path == f"{root}/{mask}" else ""
         found.rejects.append((path, f"{whose}{error.reason}", error.remedy))
     except OSError as error:
         found.rejects.append(

@@ -29,7 +29,8 @@ def recognise(source: Path) -> str | None:
     for one in images:
         known = {_stem(f.name, CHANNEL) for f in one.iterdir() if f.is_file()}
         for other in masks:
-            if known & {_stem(f.name, ENDINGS) for f in other.iterdir() if f.is_file()}:
+            files = [f.name for f in other.iterdir() if f.is_file()]
+            if known & {_stem(name, how) for name in files for how in (None, ENDINGS)}:
                 return f"{one.name} and {other.name} hold files of the same names"
     return None
 
@@ -84,9 +85,9 @@ def _sorted(seen: Walk) -> tuple[dict[Key, str], dict[Key, str], list[Reject]]:
     images: dict[Key, str] = {}
     masks: dict[Key, str] = {}
     rejects = list(seen.rejects)
-    for path in seen.files:
-        words = [name.lower() for name in path.split("/")[:-1]]
-        place = next((k for k, name in enumerate(words) if name in PICTURES | MASKS), None)
+    for path in sorted(seen.files, key=_is_mask):  # images first
+        words = _folders(path)
+        place = _place(words)
         if place is None:
             rejects.append(
                 Reject(path, "it lies in no folder of images or masks", "Move it into one.")
@@ -95,7 +96,10 @@ def _sorted(seen: Walk) -> tuple[dict[Key, str], dict[Key, str], list[Reject]]:
         is_mask = words[place] in MASKS
         kept, pattern = (masks, ENDINGS) if is_mask else (images, CHANNEL)
         folder = "/".join([*words[:place], _tail(words[place]), *words[place + 1 :]])
-        key = (folder, _stem(path.rpartition("/")[2], pattern))
+        name = path.rpartition("/")[2]
+        key = (folder, _stem(name))
+        if not is_mask or key not in images:  # an image may itself be called scan_label
+            key = (folder, _stem(name, pattern))
         if key in kept:
             rejects.append(
                 Reject(
@@ -109,13 +113,28 @@ def _sorted(seen: Walk) -> tuple[dict[Key, str], dict[Key, str], list[Reject]]:
     return images, masks, rejects
 
 
+def _folders(path: str) -> list[str]:
+    return [name.lower() for name in path.split("/")[:-1]]
+
+
+def _place(folders: list[str]) -> int | None:
+    """Which of the folders is called a word for images or for masks; the outermost decides."""
+    return next((k for k, name in enumerate(folders) if name in PICTURES | MASKS), None)
+
+
+def _is_mask(path: str) -> bool:
+    folders = _folders(path)
+    place = _place(folders)
+    return place is not None and folders[place] in MASKS
+
+
 def _tail(word: str) -> str:
     """The part that nnU-Net writes behind the word: ``tr`` of ``imagestr``."""
     return word[-2:] if word.endswith(("str", "sts")) else ""
 
 
-def _stem(name: str, pattern: re.Pattern[str]) -> str:
-    """The name of a case: without its suffix and what `pattern` finds.
+def _stem(name: str, pattern: re.Pattern[str] | None = None) -> str:
+    """The name of a case: without its suffix and, if there is a pattern, what it finds.
 
     Examples:
         >>> _stem("case_1_0000.nii.gz", CHANNEL), _stem("a.v2_mask.PNG", ENDINGS)
@@ -123,7 +142,7 @@ def _stem(name: str, pattern: re.Pattern[str]) -> str:
     """
     ending = suffix(name)
     plain = name[: -len(ending)] if ending in IMAGES else PurePosixPath(name).stem
-    return pattern.sub("", plain) or plain
+    return (pattern.sub("", plain) or plain) if pattern else plain
 
 
 def _part(path: str) -> str | None:
