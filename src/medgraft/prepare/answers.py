@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -43,9 +43,23 @@ def answer(path: str, chain: Sequence[Step], bits: int) -> Answer:
         ArgumentError: If the steps themselves are wrong, which no other file would mend.
         MemoryError: If a step takes more than there is.
     """
-    try:
+
+    def made() -> Answer:
         scan = load_scan(path, chain)
         return {"bits": source_bits(scan)}, quantised(prepare(scan, chain), bits)
+
+    return guarded(path, made)
+
+
+def guarded(path: str, made: Callable[[], Answer]) -> Answer:
+    """What `made` says of a file; whatever is wrong with the file becomes a reject.
+
+    Raises:
+        ArgumentError: If the steps themselves are wrong, which no other file would mend.
+        MemoryError: If a step takes more than there is.
+    """
+    try:
+        return made()
     except (ArgumentError, MemoryError):
         raise
     except ReadError as error:

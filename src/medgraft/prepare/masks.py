@@ -6,21 +6,18 @@ import math
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from typing import Any
 
 import numpy as np
 
 from medgraft.errors import ArgumentError, ReadError
 from medgraft.index.masks import UNLABELLED, MaskClasses, check_grid, read_mask
-from medgraft.prepare.answers import reject_of
+from medgraft.prepare.answers import Answer, guarded, reject_of
 from medgraft.prepare.geometry import prepare_mask, prepare_placed
 from medgraft.prepare.pipeline import load_scan, pipeline
 from medgraft.prepare.steps import Step
 from medgraft.prepare.upkeep import Held
 from medgraft.read.quiet import quiet
 from medgraft.worker import Work
-
-Answer = tuple[dict[str, Any], np.ndarray | None]
 
 
 @dataclass(frozen=True, eq=False)
@@ -115,21 +112,22 @@ def answer(path: str, mask: str, chain: Sequence[Step], classes: MaskClasses) ->
     Returns:
         ``{"bits": 8}`` and places of classes, uint8 (1, *S); or a reject as of images.
     """
-    try:
-        image, drawn = load_scan(path, chain), read_mask(mask)
-        check_grid(image, drawn)
+
+    def made() -> Answer:
+        image = load_scan(path, chain)
         try:
+            drawn = read_mask(mask)
+            check_grid(image, drawn)
             places = classes.places(drawn.array)
-        except ArgumentError as error:
-            raise ReadError(mask, str(error), "Mend the mask, or name the class too.") from error
-        _, geometry = prepare_placed(image, chain)
-        return {"bits": 8}, prepare_mask(places, geometry)
-    except (ReadError, MemoryError, ArgumentError) as error:
-        if isinstance(error, ReadError):
-            whose = f"its mask '{mask}' cannot be used: " if error.path == mask else ""
-            said = ReadError(error.path, f"{whose}{error.reason}", error.remedy)
-            said.__cause__ = (
-                error.__cause__ if not isinstance(error.__cause__, ArgumentError) else None
+        except ReadError as error:
+            said = ReadError(
+                mask, f"its mask '{mask}' cannot be used: {error.reason}", error.remedy
             )
-            return reject_of(said, error.path)
-        raise
+            said.__cause__ = error.__cause__
+            return reject_of(said, mask)
+        except ArgumentError as error:  # it holds numbers of no class
+            remedy = "Mend the mask, or name the class too."
+            return reject_of(ReadError(mask, f"{error} ('{mask}')", remedy), mask)
+        return {"bits": 8}, prepare_mask(places, prepare_placed(image, chain)[1])
+
+    return guarded(path, made)

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 import numpy as np
 
 from medgraft.errors import ArgumentError, ReadError
-from medgraft.prepare.answers import Answer, reject_of
+from medgraft.prepare.answers import Answer, guarded
 from medgraft.prepare.depth import quantised
 from medgraft.prepare.geometry import prepare_placed
 from medgraft.prepare.pipeline import load_scan, pipeline
@@ -36,17 +36,21 @@ def placed(path: str, chain: Sequence[Step], bits: int) -> Answer:
         Either `geometry` (see `Geometry.record`), `spacing_mm` and `affine` of the file (None
         where it does not say) with whole numbers of shape (C, *S), or a reject and None.
     """
-    try:
+
+    def made() -> Answer:
         scan = load_scan(path, chain)
-        array, geometry = prepare_placed(scan, chain)
-    except ReadError as error:
-        return reject_of(error, path)
-    except ArgumentError as error:  # values of this file that the steps do not bring into [0, 1]
-        return reject_of(ReadError(path, str(error), "Leave it out."), path)
-    spacing, affine = scan.spacing_mm, scan.affine
-    said = {
-        "geometry": geometry.record(),
-        "spacing_mm": None if spacing is None else list(map(float, spacing)),
-        "affine": None if affine is None else np.asarray(affine, dtype=float).tolist(),
-    }
-    return said, quantised(array, bits)
+        try:
+            array, geometry = prepare_placed(scan, chain)
+        except (
+            ArgumentError
+        ) as error:  # values of this file that the steps do not bring into [0, 1]
+            raise ReadError(path, str(error), "Leave it out.") from error
+        spacing, affine = scan.spacing_mm, scan.affine
+        said = {
+            "geometry": geometry.record(),
+            "spacing_mm": None if spacing is None else list(map(float, spacing)),
+            "affine": None if affine is None else np.asarray(affine, dtype=float).tolist(),
+        }
+        return said, quantised(array, bits)
+
+    return guarded(path, made)
