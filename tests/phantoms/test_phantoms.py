@@ -9,7 +9,8 @@ import pytest
 
 from medgraft.cli.__main__ import main
 from medgraft.errors import ArgumentError, OutputError
-from medgraft.phantoms import draw, render, write_archive
+from medgraft.phantoms import draw, draw_volumes, render, render_volume, write_archive
+from medgraft.prepare.steps.orient import Orient
 from medgraft.read import identity, read
 
 
@@ -26,7 +27,7 @@ def hashes(folder):
     }
 
 
-@pytest.mark.parametrize("kind", ["png", "dicom"])
+@pytest.mark.parametrize("kind", ["png", "dicom", "nifti"])
 def test_the_same_seed_writes_the_same_bytes_and_another_seed_does_not(tmp_path, kind):
     options = {"patients": 3, "side": 48, "format": kind}
     for name, seed in [("a", 4), ("b", 4), ("c", 5)]:
@@ -163,6 +164,67 @@ def test_the_folder_says_loudly_what_it_is(tmp_path):
     assert (tmp_path / "x" / "README.txt").read_text().startswith("SYNTHETIC IMAGES. NOT CLINICAL")
 
 
+@pytest.mark.parametrize("bits", [8, 16])
+def test_volumes_are_read_as_they_were_drawn_whichever_way_they_lie(tmp_path, bits):
+    folder = tmp_path / "x"
+    rows = rows_of(write_archive(folder, patients=6, side=24, bits=bits, format="nifti", views=1))
+    found = set()
+    for row, volume in zip(rows, draw_volumes(patients=6, scans=1, seed=0), strict=True):
+        values, mask = render_volume(volume, side=24, contrast=0.5)
+        for name, wanted in (("file", np.rint(values * (2**bits - 1))), ("mask", mask)):
+            scan = Orient()(read(folder / row[name]))
+            np.testing.assert_array_equal(scan.array[0], wanted)
+            np.testing.assert_allclose(scan.affine[:3, :3], np.diag([1, 1, 2]))
+        found.add((read(folder / row["file"]).array.shape, volume.orientation))
+    assert len(found) > 3
+
+
+def test_lesions_of_volumes_lie_where_the_table_says_and_every_patient_has_the_organ(tmp_path):
+    folder = tmp_path / "x"
+    for row in rows_of(write_archive(folder, patients=8, side=64, format="nifti", views=1)):
+        mask = read(folder / row["mask"])
+        assert (mask.array == 1).sum() > 100
+        places = np.argwhere(mask.array[0] == 2)
+        assert bool(len(places)) == (row["label"] == "lesion")
+        if len(places):
+            said = np.array([float(row[axis]) for axis in "ijk"])
+            assert np.linalg.norm((places.mean(axis=0) - said) * mask.spacing_mm) < 2.5
+            radius = (len(places) * np.prod(mask.spacing_mm) * 3 / (4 * np.pi)) ** (1 / 3)
+            assert radius == pytest.approx(float(row["radius_mm"]), rel=0.25)
+
+
+def test_without_contrast_a_volume_is_the_same_with_and_without_a_lesion():
+    for volume in draw_volumes(patients=6, scans=1, seed=2):
+        one, _ = render_volume(volume, side=20, contrast=0.0)
+        other, mask = render_volume(replace(volume, lesion=None), side=20, contrast=0.0)
+        np.testing.assert_array_equal(one, other)
+        assert set(np.unique(mask)) == {0, 1}
+
+
+def test_what_is_in_a_volume_does_not_know_the_label():
+    volumes = draw_volumes(patients=400, scans=1, seed=3)
+    sick = np.array([volume.lesion is not None for volume in volumes])
+    numbers = np.array(
+        [
+            [
+                *v.extent,
+                *v.head.centre,
+                *v.head.radii,
+                *v.organ.radii,
+                *v.bias,
+                v.gain,
+                v.noise,
+                len(v.spots),
+                v.orientation == "RAS",
+            ]
+            for v in volumes
+        ]
+    )
+    a, b = numbers[sick], numbers[~sick]
+    error = np.sqrt(a.var(axis=0) / len(a) + b.var(axis=0) / len(b))
+    assert (np.abs(a.mean(axis=0) - b.mean(axis=0)) <= 4 * error + 1e-12).all()
+
+
 @pytest.mark.parametrize(
     "options",
     [
@@ -170,6 +232,7 @@ def test_the_folder_says_loudly_what_it_is(tmp_path):
         {"views": 5},
         {"contrast": 1.2},
         {"side": 8},
+        {"side": 600, "format": "nifti"},
         {"bits": 12},
         {"format": "gif"},
     ],
@@ -194,3 +257,14 @@ def test_the_command_writes_and_says_what_is_next(tmp_path, capsys):
     assert "medgraft index" in said
     assert main(["phantoms", "--out", out]) == 2
     assert main(["phantoms", "--out", f"{out}2", "--contrast", "7"]) == 2
+
+
+def test_the_volumes_it_writes_are_indexed_by_what_it_says(tmp_path, capsys, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    flags = "--out volumes --format nifti --patients 3 --views 1 --side 16"
+    assert main(["phantoms", *flags.split()]) == 0
+    told = capsys.readouterr().out.partition("next: medgraft ")[2]
+    assert main([*told.split(), "--workers", "0"]) == 0
+    said = capsys.readouterr().out
+    assert "masks     3 of 3 images" in said
+    assert "rejected  0" in said

@@ -1,4 +1,4 @@
-"""Film-like phantoms: synthetic images with patients, views, markers and lesions.
+"""Phantoms: synthetic films and volumes with patients, views, markers and lesions.
 
 For tests, demonstrations and checks of leakage. Never clinical data.
 """
@@ -6,5 +6,15 @@ For tests, demonstrations and checks of leakage. Never clinical data.
 from medgraft.phantoms.archive import is_archive, write_archive
 from medgraft.phantoms.films import Film, draw
 from medgraft.phantoms.rendering import render
+from medgraft.phantoms.volumes import Volume, draw_volumes, render_volume
 
-__all__ = ["Film", "draw", "is_archive", "render", "write_archive"]
+__all__ = [
+    "Film",
+    "Volume",
+    "draw",
+    "draw_volumes",
+    "is_archive",
+    "render",
+    "render_volume",
+    "write_archive",
+]

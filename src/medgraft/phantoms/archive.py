@@ -1,4 +1,4 @@
-"""An archive of phantom films on disk, as a clinic would hand it over."""
+"""An archive of phantom films or volumes on disk, as a clinic would hand it over."""
 
 from __future__ import annotations
 
@@ -13,24 +13,37 @@ import numpy as np
 from medgraft.errors import ArgumentError
 from medgraft.files import new_folder, write_text
 from medgraft.phantoms.films import VIEWS, Film, draw
+from medgraft.phantoms.nifti import voxel_of, write_nifti
 from medgraft.phantoms.rendering import AT_ONCE, render
+from medgraft.phantoms.volumes import Volume, draw_volumes, render_volume
 from medgraft.progress import track
 
+Format = Literal["png", "dicom", "nifti"]
+FORMATS = ("png", "dicom", "nifti")
 COLUMNS = ("file", "patient", "view", "laterality", "label", "x", "y", "radius", "mask")
+COLUMNS_3D = ("file", "patient", "scan", "label", "i", "j", "k", "radius_mm", "mask")
+SIDES = {"films": (32, 4096), "volumes": (16, 512)}  # least and greatest
+USUAL = {"films": 128, "volumes": 48}
 WARNING = "SYNTHETIC IMAGES. NOT CLINICAL DATA."
 README = """\
 SYNTHETIC IMAGES. NOT CLINICAL DATA. NO PATIENT IS SHOWN HERE.
 
-These films were drawn by a random number generator (medgraft phantoms). The "patients" do not
-exist. A result on these films says that software works; it says nothing about any disease, any
+These {kind} were drawn by a random number generator (medgraft phantoms). The "patients" do not
+exist. A result on these {kind} says that software works; it says nothing about any disease, any
 detector or any hospital, and must never be reported as if it did.
 
-{films} films of {patients} made-up patients, {side} x {side} pixels, {bits} bits, seed {seed},
-lesion contrast {contrast}. The same options draw the same films.
+{count} {kind} of {patients} made-up patients, {size}, {bits} bits, seed {seed},
+lesion contrast {contrast}. The same options draw the same {kind}.
 
-labels.csv: file, patient, view, laterality, label (lesion / normal); x and y (column and row of
-the centre, from the upper left) and radius of the lesion in pixels; mask (white is lesion).
+{columns}
 """
+FILMS = """\
+labels.csv: file, patient, view, laterality, label (lesion / normal); x and y (column and row of
+the centre, from the upper left) and radius of the lesion in pixels; mask (white is lesion)."""
+VOLUMES = """\
+labels.csv: file, patient, scan, label (lesion / normal); i, j and k (place of the lesion's centre
+on the grid of the file, from 0) and its mean radius; mask (1 is the organ, which every patient
+has, 2 the lesion). Sizes differ, slices are 2 mm thick, and files lie in several orientations."""
 
 
 def write_archive(
@@ -40,21 +53,22 @@ def write_archive(
     views: int = 2,
     contrast: float = 0.5,
     seed: int = 0,
-    side: int = 128,
+    side: int | None = None,
     bits: int = 8,
-    format: Literal["png", "dicom"] = "png",  # noqa: A002 (the word on the command line)
+    format: Format = "png",  # noqa: A002 (the word on the command line)
 ) -> Path:
-    """Write synthetic films, their labels and masks; never clinical data.
+    """Write synthetic films or volumes, their labels and masks; never clinical data.
 
     Args:
         out: A new or empty folder.
         patients: Number of patients; half of them, rounded down, have a lesion.
-        views: Films per patient, 1 to 4.
+        views: Films or volumes per patient, 1 to 4.
         contrast: Brightness of lesions, 0 (invisible: nothing can be learnt) to 1.
         seed: The same seed draws the same films.
-        side: Pixels along each side.
+        side: Pixels along each side of a film; voxels along the longest side of a volume, give
+            or take a tenth. None takes 128 or 48.
         bits: 8 or 16.
-        format: "png" or "dicom".
+        format: "png" or "dicom" for films, "nifti" for volumes.
 
     Returns:
         The label table, ``labels.csv`` in `out`.
@@ -63,27 +77,77 @@ def write_archive(
         ArgumentError: If an option is out of its range.
         OutputError: If `out` holds something already.
     """
+    kind = "volumes" if format == "nifti" else "films"
+    side = USUAL[kind] if side is None else side
     _check(patients=patients, views=views, contrast=contrast, side=side, bits=bits, format=format)
     folder = new_folder(out)
-    films = draw(patients=patients, views=views, seed=seed)
-    suffix = "png" if format == "png" else "dcm"
     for name in ("images", "masks"):
         (folder / name).mkdir()
+    told = {"kind": kind, "patients": patients, "bits": bits, "seed": seed, "contrast": contrast}
+    if format == "nifti":
+        volumes = draw_volumes(patients=patients, scans=views, seed=seed)
+        rows = _write_volumes(folder, volumes, side=side, bits=bits, contrast=contrast)
+        told |= {"size": f"about {side} voxels long", "columns": VOLUMES}
+        table = _table(rows, COLUMNS_3D)
+    else:
+        films = draw(patients=patients, views=views, seed=seed)
+        suffix = "png" if format == "png" else "dcm"
+        rows = _write_films(folder, films, suffix, seed, side=side, bits=bits, contrast=contrast)
+        told |= {"size": f"{side} x {side} pixels", "columns": FILMS}
+        table = _table(rows, COLUMNS)
+    write_text(folder / "README.txt", README.format(count=len(rows), **told))
+    write_text(folder / "labels.csv", table)
+    return folder / "labels.csv"
+
+
+def _write_films(
+    folder: Path,
+    films: Sequence[Film],
+    suffix: str,
+    seed: int,
+    *,
+    side: int,
+    bits: int,
+    contrast: float,
+) -> list[dict[str, str]]:
     rows = []
     chunks = [films[k : k + AT_ONCE] for k in range(0, len(films), AT_ONCE)]
     for chunk in track(chunks, what="drawing phantoms", unit=f"{AT_ONCE} films"):
         pictures, masks = render(chunk, side=side, contrast=contrast)
         for film, picture, mask in zip(chunk, pictures, masks, strict=True):
             row = _row(film, side, suffix)
-            values = np.rint(picture * (2**bits - 1)).astype(np.uint8 if bits == 8 else np.uint16)
-            _write_image(folder / row["file"], values, film, seed)
+            _write_image(folder / row["file"], _whole(picture, bits), film, seed)
             if film.lesion is not None:
                 _write_png(folder / row["mask"], mask.astype(np.uint8) * 255)
             rows.append(row)
-    facts = {"films": len(films), "patients": patients, "side": side, "bits": bits}
-    write_text(folder / "README.txt", README.format(**facts, seed=seed, contrast=contrast))
-    write_text(folder / "labels.csv", _table(rows))
-    return folder / "labels.csv"
+    return rows
+
+
+def _write_volumes(
+    folder: Path, volumes: Sequence[Volume], *, side: int, bits: int, contrast: float
+) -> list[dict[str, str]]:
+    rows = []
+    for volume in track(volumes, what="drawing phantoms", unit="volumes"):
+        values, mask = render_volume(volume, side=side, contrast=contrast)
+        name = f"{volume.patient}_{volume.scan}.nii.gz"
+        affine = write_nifti(folder / f"images/{name}", _whole(values, bits), volume)
+        write_nifti(folder / f"masks/{name}", mask, volume)
+        row = dict.fromkeys(COLUMNS_3D, "")
+        row |= {"file": f"images/{name}", "mask": f"masks/{name}", "patient": volume.patient}
+        row |= {"scan": str(volume.scan), "label": "normal"}
+        if volume.lesion is not None:
+            place = dict(zip("ijk", voxel_of(volume, affine, side), strict=True))
+            row |= {axis: f"{where:.1f}" for axis, where in place.items()}
+            radius = float(np.prod(volume.lesion.radii)) ** (1 / 3) * side / 2
+            row |= {"label": "lesion", "radius_mm": f"{radius:.1f}"}
+        rows.append(row)
+    return rows
+
+
+def _whole(values: np.ndarray, bits: int) -> np.ndarray:
+    """Values in [0, 1] as whole numbers of so many bits."""
+    kind = np.uint8 if bits == 8 else np.uint16
+    return np.asarray(np.rint(values * (2**bits - 1)).astype(kind))
 
 
 def _check(
@@ -101,12 +165,14 @@ def _check(
         raise ArgumentError(f"views must be from 1 to {len(VIEWS)}, got {views}")
     if not 0 <= contrast <= 1:
         raise ArgumentError(f"contrast must be in [0, 1], got {contrast}")
-    if not 32 <= side <= 4096:
-        raise ArgumentError(f"side must be from 32 to 4096 pixels, got {side}")
+    if format not in FORMATS:
+        raise ArgumentError(f"format must be one of {', '.join(FORMATS)}, got {format!r}")
+    kind = "volumes" if format == "nifti" else "films"
+    least, most = SIDES[kind]
+    if not least <= side <= most:
+        raise ArgumentError(f"side must be from {least} to {most} pixels in {kind}, got {side}")
     if bits not in (8, 16):
         raise ArgumentError(f"bits must be 8 or 16, got {bits}")
-    if format not in ("png", "dicom"):
-        raise ArgumentError(f"format must be png or dicom, got {format!r}")
 
 
 def _row(film: Film, side: int, suffix: str) -> dict[str, str]:
@@ -131,9 +197,9 @@ def _row(film: Film, side: int, suffix: str) -> dict[str, str]:
     return row
 
 
-def _table(rows: Sequence[dict[str, str]]) -> str:
+def _table(rows: Sequence[dict[str, str]], columns: Sequence[str]) -> str:
     text = io.StringIO()
-    writer = csv.DictWriter(text, COLUMNS, lineterminator="\n")
+    writer = csv.DictWriter(text, columns, lineterminator="\n")
     writer.writeheader()
     writer.writerows(rows)
     return text.getvalue()
