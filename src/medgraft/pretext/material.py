@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,12 +15,13 @@ from medgraft.index import Index
 from medgraft.index.split import check_split, split
 from medgraft.phantoms import is_archive
 from medgraft.prepare.store import Store
+from medgraft.pretext.constant import constant, left_out
 from medgraft.pretext.discovery.crops import Crops
 from medgraft.pretext.discovery.table import Patterns
 from medgraft.pretext.recipe import Pretraining
 from medgraft.pretext.seen import Seen
 from medgraft.runs import RunFolder
-from medgraft.train.data import steps_of
+from medgraft.train.data import check_axes, steps_of
 from medgraft.train.donor import check_donor
 from medgraft.train.supervised import Rows
 
@@ -85,6 +87,8 @@ def load_material(
 ) -> Material:
     """Read an index and prepare the images of its training and validation parts.
 
+    Images of one value throughout are left out: nothing can be learnt from them.
+
     Args:
         index_path: Written by `medgraft index`; it needs no labels.
         recipe: Says how to prepare, and what to split off if the index has no split.
@@ -93,7 +97,8 @@ def load_material(
             memory that is free.
 
     Raises:
-        TableError: If the training part is empty.
+        TableError: If the training part is empty, or all its images have one value throughout.
+        TrainingError: If the images have the wrong number of axes for the backbone.
         LeakageError: If a patient, group or identical image is in two parts, or the weights to
             begin with have seen test images.
         StoreError: If the array store cannot be written.
@@ -112,10 +117,15 @@ def load_material(
     steps = steps_of(index, recipe)
     index = index.with_frame(index.frame.filter(pl.col("split").is_in(LEARNT_FROM)))
     _check_training(index)
+    check_axes(index, recipe)  # before hours of decoding
     store = Store.open(index, steps, cache=cache, memory_bytes=memory_bytes)
     usable = store.rows >= 0
+    empty = usable.copy()
+    empty[usable] = constant(store, store.rows[usable])
+    usable &= ~empty
+    notes += left_out(index.frame["path"].filter(pl.Series(empty)).to_list())
     kept = index.with_frame(index.frame.filter(pl.Series(usable)))
-    _check_training(kept)
+    _check_training(kept, notes)
     seen = Seen.of(recipe, store)
     training, held_out = (
         seen.rows(np.unique(store.rows[usable][(kept.frame["split"] == part).to_numpy()]))
@@ -190,9 +200,9 @@ def _check_parts(found: Patterns, index: Index) -> None:
         )
 
 
-def _check_training(index: Index) -> None:
+def _check_training(index: Index, notes: Sequence[str] = ()) -> None:
     if not (index.frame["split"] == "train").any():
         raise TableError(
             "the index must have images in its train part, but none could be used."
-            " Run `medgraft split`, and look at the rejects."
+            f" {' '.join([*notes, 'Run `medgraft split`, and look at the rejects.'])}"
         )

@@ -80,6 +80,22 @@ def test_the_same_seed_finds_the_same_and_another_does_not(pictures, found, tmp_
     assert not run(pictures, tmp_path / "other", seed=1).frame.equals(found.frame)
 
 
+def test_no_crop_shows_the_empty_ground_beside_a_scan(tmp_path):
+    """Half of the scans lie on the left, half on the right: a place on one side is of one half."""
+    pixels = [picture(n) for n in range(16)]
+    for number, one in enumerate(pixels):
+        one[:, slice(10, None) if number % 2 else slice(0, 14)] = 0
+    found = run(write_archive(tmp_path, pixels), tmp_path / "out", patterns=4, neighbours=6)
+    store, rows = found.open_store()
+    for crop in found.frame.filter(pl.col("scale") == 0).iter_rows(named=True):
+        box = tuple(slice(a, a + 8) for a in crop["start"])
+        values = store.gather(rows[[crop["scan"]]])[0, 0][box] / store.scale
+        assert (values >= 0.1).mean() >= 0.5
+    assert {place["holding"] for place in found.record["places"]} == {8}
+    with pytest.raises(TrainingError, match="in as many other scans as a pattern has neighbours"):
+        run(tmp_path / "scans.parquet", tmp_path / "more", patterns=4, neighbours=9)
+
+
 def test_what_was_saved_is_loaded_and_yields_batches_of_crops_and_classes(found, tmp_path):
     loaded = Patterns.load(tmp_path / "out")
     assert loaded.frame.equals(found.frame)

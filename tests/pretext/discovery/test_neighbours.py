@@ -8,7 +8,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from medgraft.errors import ArgumentError, MissingExtraError
-from medgraft.pretext.discovery.neighbours import nearest, require_search
+from medgraft.pretext.discovery.neighbours import (
+    nearest,
+    nearest_allowed,
+    require_search,
+)
 
 
 def sorted_by_hand(descriptors, queries, count):
@@ -83,3 +87,16 @@ def test_without_faiss_the_extra_is_named(monkeypatch):
     monkeypatch.setitem(sys.modules, "faiss", None)
     with pytest.raises(MissingExtraError, match=r"pip install \"medgraft\[search\]\""):
         require_search()
+
+
+@pytest.mark.parametrize("share", [0.9, 0.2])
+def test_the_nearest_that_are_allowed_are_those_of_a_sort(share):
+    rng = np.random.default_rng(0)
+    descriptors = rng.standard_normal((200, 4)).astype(np.float32)
+    allowed = rng.random((9, 200)) < share
+    rows, distances = nearest_allowed(descriptors, descriptors[:9], 12, allowed)
+    order, far = sorted_by_hand(descriptors, descriptors[:9], 200)
+    for query, own in enumerate(allowed):
+        kept = own[order[query]]
+        assert rows[query].tolist() == order[query][kept][:12].tolist()
+        np.testing.assert_allclose(distances[query], far[query][kept][:12], rtol=1e-12)

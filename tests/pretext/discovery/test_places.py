@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from medgraft.errors import TrainingError
 from medgraft.pretext.discovery.boxes import draw_boxes
-from medgraft.pretext.discovery.places import draw_places
+from medgraft.pretext.discovery.places import draw_places, holding
 from medgraft.pretext.discovery.tissue import Tissue, tissue_map, window_means
 
 ANYTHING = Tissue(threshold=0.5, least=0.0, most=1.0)
@@ -43,6 +43,19 @@ def test_window_means_are_those_of_the_loop(data):
         window = tuple(slice(a, a + s) for a, s in zip(start, sides, strict=True))
         assert found[start] == values[window].mean()
     assert found.shape == tuple(n - s + 1 for n, s in zip(shape, sides, strict=True))
+
+
+def test_the_filter_at_a_place_is_that_of_all_places():
+    rng = np.random.default_rng(0)
+    for shape, sides in (((9, 7), (3, 2)), ((6, 5, 7), (2, 3, 3))):
+        image = rng.random((2, *shape), dtype=np.float32)
+        tissue = Tissue(threshold=0.5, least=0.4, most=0.6)
+        every = tissue.starts(image, sides)
+        starts = list(itertools.product(*map(range, every.shape)))
+        np.testing.assert_array_equal(tissue.at(image, starts, sides), every.ravel())
+        assert 0 < every.sum() < every.size
+        counted = holding([3, 5], lambda _, image=image: image, shape, sides, tissue)
+        np.testing.assert_array_equal(counted, 2 * every)
 
 
 def half_bright(scan):  # the right half is tissue

@@ -11,8 +11,9 @@ import torch
 from torch import Tensor
 
 from medgraft.errors import ArgumentError
-from medgraft.nets import EncoderDecoder, create_dense
+from medgraft.nets import EncoderDecoder, create_dense, outline
 from medgraft.nets.backbones import find
+from medgraft.nets.sides import least_side
 from medgraft.seeds import generator
 from medgraft.train.batches import Batch, Batches, Images, Placement
 from medgraft.train.loop import Loop
@@ -140,8 +141,13 @@ def train_autoencoder(
     return Trained(network, history, objective.error(held_out), _constant(store, rows, held_out))
 
 
-def check_fits(backbone: str, shape: Sequence[int]) -> None:
+def check_fits(backbone: str, shape: Sequence[int], *, after: str | None = None) -> None:
     """Refuse an encoder for other dimensions or larger scans.
+
+    Args:
+        backbone: Its name.
+        shape: Spatial, of the scans.
+        after: Its last stage; None for all.
 
     Raises:
         UnknownNameError: If there is no such backbone.
@@ -154,10 +160,13 @@ def check_fits(backbone: str, shape: Sequence[int]) -> None:
             f"{backbone} needs scans of {found.dims} spatial axes, but these have {len(shape)}"
             f" ({have}). Choose another --backbone or other weights."
         )
-    if min(shape) < found.smallest_side:
+    if min(shape) >= found.smallest_side:
+        return
+    least = least_side(outline(backbone, after=after))
+    if min(shape) < least:
         raise ArgumentError(
-            f"{backbone} needs scans of at least {found.smallest_side} pixels a side, got {have}."
-            f" Pass --side {found.smallest_side} or more."
+            f"{backbone} needs scans of at least {least} pixels a side, got {have}."
+            f" Pass --side {least} or more."
         )
 
 

@@ -20,6 +20,7 @@ from medgraft.pretext.discovery.autoencoder import check_fits, train_autoencoder
 from medgraft.pretext.discovery.settings import Settings
 from medgraft.runs import RunFolder
 from medgraft.train.batches import Placement
+from medgraft.train.data import spatial_axes
 from medgraft.train.donor import check_donor
 from medgraft.train.features import pooled_features
 from medgraft.train.predict import load_predictor
@@ -95,11 +96,12 @@ def describe(
         predictor, record = load_predictor(run, str(placement.device))
         store = _open(index, record["steps"])
         about = {"source": settings.descriptors, "backbone": record["backbone"]}
+        about["after"] = record["after"]
     else:
         store = _open(index, _small_steps(index, settings))
         predictor = _loaded(settings, store.shape[0], placement)
         about = {"source": settings.descriptors, "backbone": settings.backbone}
-    check_fits(str(about["backbone"]), store.shape[1:])
+    check_fits(str(about["backbone"]), store.shape[1:], after=about.get("after"))
     return Described(_deepest(predictor, store), {**about, "shape": list(store.shape[1:])})
 
 
@@ -173,8 +175,6 @@ def _loaded(settings: Settings, channels: int, placement: Placement) -> Predicto
 
 def _small_steps(index: Index, settings: Settings) -> list[str]:
     """Whole scans at one small side, as the paper resizes them; proportions are not kept."""
-    from medgraft.pretext.discovery.scans import spatial_axes
-
     side = settings.side or SIDES[spatial_axes(index)]
     if settings.steps is not None:
         return [*settings.steps, f"resize:side={side}"]

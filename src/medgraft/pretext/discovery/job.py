@@ -21,9 +21,9 @@ from medgraft.prepare import canonical, default_steps, pipeline
 from medgraft.pretext.discovery.boxes import draw_boxes
 from medgraft.pretext.discovery.descriptors import check_source, describe
 from medgraft.pretext.discovery.likeness import likeness
-from medgraft.pretext.discovery.neighbours import nearest, require_search
-from medgraft.pretext.discovery.places import Place, draw_places
-from medgraft.pretext.discovery.scans import Scans, open_scans, spatial_axes, usable_part
+from medgraft.pretext.discovery.neighbours import nearest_allowed, require_search
+from medgraft.pretext.discovery.places import Place, draw_places, holding
+from medgraft.pretext.discovery.scans import Scans, open_scans, usable_part
 from medgraft.pretext.discovery.settings import (
     Settings,
     default_crop,
@@ -37,6 +37,7 @@ from medgraft.pretext.discovery.tissue import Tissue
 from medgraft.progress import track
 from medgraft.seeds import derive
 from medgraft.train.batches import Placement
+from medgraft.train.data import spatial_axes
 from medgraft.train.hardware import describe as hardware
 from medgraft.train.hardware import find_device
 
@@ -93,14 +94,16 @@ def discover(index_path: Path, out: Path, settings: Settings, *, command: list[s
     scans = open_scans(index, steps)
     counts = count(settings, int(scans.training.sum()), int((~scans.training).sum()), dims)
     crop = _crop(settings, scans.shape)
-    places, passed = _places(scans, counts, crop, settings)
+    tissue = Tissue(settings.threshold, settings.least, settings.most)
+    places, passed = _places(scans, counts, crop, tissue, settings)
+    holds = _holds(scans, places, crop, tissue)
     described = describe(scans.index, settings, scans.training, Placement(device))
-    found = _neighbours(described.values, scans, counts, places)
+    found = _neighbours(described.values, scans, counts, places, holds)
     patterns = Patterns(_table(found, places, crop, scans.shape, settings), scans.index, {})
     notes = [*scans.notes, *described.notes]
     if passed:
         notes.append(f"{passed} scans offered no place for a pattern and others were drawn.")
-    alike = _alike(scans, places, found, crop, settings)
+    alike = _alike(scans, places, found, crop, holds, settings)
     shown = _draw(scans, places, found, crop, out)
     record = {
         "medgraft": __version__,
@@ -119,7 +122,13 @@ def discover(index_path: Path, out: Path, settings: Settings, *, command: list[s
         "settings": settings.model_dump(mode="json"),
         "descriptors": described.record,
         "places": [
-            {**asdict(place), "near": near, "any": any_, "farthest": float(found[0][1][n, -1])}
+            {
+                **asdict(place),
+                "holding": int(holds[n][scans.training].sum()),
+                "near": near,
+                "any": any_,
+                "farthest": float(found[0][1][n, -1]),
+            }
             for n, (place, (near, any_)) in enumerate(zip(places, alike, strict=True))
         ],
         "shown": shown,
@@ -162,10 +171,11 @@ def count(settings: Settings, training: int, held_out: int, dims: int) -> Counts
                 "patterns": "every pattern has a reference scan of its own",
                 "held-out": "validation crops are cut from the val part",
             }[flag]
+            fewer = there >= (0 if flag == "held-out" else 2)  # a class of one is none
+            remedy = f"Pass --{flag} {there} or fewer, or index more scans."
             raise ArgumentError(
                 f"--{flag} must be at most the usable {part} scans, because {why}, but there are"
-                f" {there} and {asked} were asked for. Pass --{flag} {max(there, 0)} or fewer, or index"
-                " more scans."
+                f" {there} and {asked} were asked for. {remedy if fewer else 'Index more scans.'}"
             )
     return Counts(patterns, neighbours, later)
 
@@ -196,28 +206,46 @@ def _crop(settings: Settings, shape: tuple[int, ...]) -> tuple[int, ...]:
 
 
 def _places(
-    scans: Scans, counts: Counts, crop: tuple[int, ...], settings: Settings
+    scans: Scans, counts: Counts, crop: tuple[int, ...], tissue: Tissue, settings: Settings
 ) -> tuple[list[Place], int]:
-    """Places, their references counted among all scans."""
-    own = np.flatnonzero(scans.training)
+    """Places that enough scans show, their references counted among all scans."""
+    own, others = np.flatnonzero(scans.training), np.flatnonzero(~scans.training)
+    shown = holding(own.tolist(), scans.load, scans.shape, crop, tissue) >= counts.neighbours
+    if counts.held_out:
+        seen = holding(others.tolist(), scans.load, scans.shape, crop, tissue)
+        shown &= seen >= counts.held_out
     places, passed = draw_places(
         len(own),
         lambda scan: scans.load(int(own[scan])),
         scans.shape,
         crop,
-        Tissue(settings.threshold, settings.least, settings.most),
+        tissue,
         count=counts.patterns,
         distance=settings.distance,
         seed=settings.seed,
+        allowed=shown,
     )
     return [replace(place, reference=int(own[place.reference])) for place in places], passed
+
+
+def _holds(
+    scans: Scans, places: Sequence[Place], crop: tuple[int, ...], tissue: Tissue
+) -> np.ndarray:
+    """Which scans show something at each place, bool (patterns, scans)."""
+    starts = [place.start for place in places]
+    each = track(range(len(scans)), what="look at places", unit="scan")
+    return np.stack([tissue.at(scans.load(scan), starts, crop) for scan in each], axis=1)
 
 
 Found = list[tuple[np.ndarray, np.ndarray]]  # scans and distances, (patterns, k), of each part
 
 
 def _neighbours(
-    descriptors: np.ndarray, scans: Scans, counts: Counts, places: Sequence[Place]
+    descriptors: np.ndarray,
+    scans: Scans,
+    counts: Counts,
+    places: Sequence[Place],
+    holds: np.ndarray,
 ) -> Found:
     """Of the training part, then of the validation part if any are wanted."""
     queries = descriptors[[place.reference for place in places]]
@@ -225,7 +253,7 @@ def _neighbours(
     for part, wanted in ((scans.training, counts.neighbours), (~scans.training, counts.held_out)):
         if wanted:
             own = np.flatnonzero(part)
-            rows, distances = nearest(descriptors[own], queries, wanted)
+            rows, distances = nearest_allowed(descriptors[own], queries, wanted, holds[:, own])
             found.append((own[rows], distances))
     _reference_first(found[0], places)
     return found
@@ -287,16 +315,16 @@ def _alike(
     places: Sequence[Place],
     found: Found,
     crop: tuple[int, ...],
+    holds: np.ndarray,
     settings: Settings,
 ) -> list[tuple[float, float]]:
-    others = scans.rows[scans.training]
     return [
         likeness(
             scans.store,
             scans.rows[found[0][0][n]],
             place.start,
             crop,
-            others,
+            scans.rows[scans.training & holds[n]],
             seed=derive(settings.seed, "likeness", n),
         )
         for n, place in enumerate(track(places, what="compare", unit="pattern"))

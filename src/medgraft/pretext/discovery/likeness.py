@@ -30,7 +30,8 @@ def likeness(
         scans: Rows of the store of the pattern's scans, the reference first.
         start: First pixel of the crops.
         crop: Their sides.
-        others: Rows of the store to draw any scans from; the reference is left out.
+        others: Rows of the store to draw any scans from, all of which show something there; the
+            reference is left out.
         seed: Of the draw.
     """
     near = scans[1 : MOST + 1]

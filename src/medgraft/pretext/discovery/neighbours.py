@@ -74,6 +74,33 @@ def nearest(
     return rows, distances
 
 
+def nearest_allowed(
+    descriptors: np.ndarray, queries: np.ndarray, count: int, allowed: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """The `count` nearest descriptors among those that each query may have, as `nearest`.
+
+    Args:
+        descriptors: As for `nearest`.
+        queries: Likewise.
+        count: At most the allowed descriptors of any query.
+        allowed: bool (Q, N).
+    """
+    wanted = min(len(descriptors), 2 * count)  # of most queries few are not allowed
+    rows, distances = nearest(descriptors, queries, wanted)
+    found = np.empty((len(queries), count), np.int64)
+    far = np.empty((len(queries), count))
+    for query, own in enumerate(allowed):
+        kept = own[rows[query]]
+        if kept.sum() >= count:
+            found[query] = rows[query][kept][:count]
+            far[query] = distances[query][kept][:count]
+            continue
+        places = np.flatnonzero(own)
+        chosen, ways = nearest(descriptors[places], queries[query : query + 1], count)
+        found[query], far[query] = places[chosen[0]], ways[0]
+    return found, far
+
+
 def _squares(a: np.ndarray, b: np.ndarray) -> np.ndarray:
     differences = a.astype(np.float64)
     differences -= b

@@ -36,6 +36,7 @@ def draw_places(
     count: int,
     distance: float,
     seed: int,
+    allowed: np.ndarray | None = None,
 ) -> tuple[list[Place], int]:
     """Draw a reference for each pattern, without replacement, and one place in each.
 
@@ -51,6 +52,7 @@ def draw_places(
         count: Patterns to find.
         distance: Least Euclidean distance of two places, in pixels.
         seed: Of all draws.
+        allowed: Where a crop may begin besides, bool, shape (S - sides + 1); None for anywhere.
 
     Returns:
         The places, and how many scans offered none.
@@ -58,7 +60,9 @@ def draw_places(
     Raises:
         TrainingError: If the scans are used up before there are `count` places.
     """
-    free = np.ones([n - side + 1 for n, side in zip(shape, sides, strict=True)], dtype=bool)
+    if allowed is None:
+        allowed = np.ones([n - side + 1 for n, side in zip(shape, sides, strict=True)], dtype=bool)
+    free = allowed.copy()
     order = generator(seed, "references").permutation(scans)
     found: list[Place] = []
     for tried, scan in enumerate(track(order.tolist(), what="find places", unit="scan")):
@@ -74,9 +78,28 @@ def draw_places(
     raise TrainingError(
         f"every pattern must have a place of its own, but of {count} only {len(found)} were found in"
         f" all {scans} scans: crops must hold {tissue.least:g} to {tissue.most:g} tissue (values from"
-        f" {tissue.threshold:g} on) and lie {distance:g} pixels apart. Ask for fewer --patterns, lower"
-        " --least, --threshold or --distance, or take smaller crops."
+        f" {tissue.threshold:g} on), also in as many other scans as a pattern has neighbours, and lie"
+        f" {distance:g} pixels apart. Ask for fewer --patterns or --neighbours, lower --least,"
+        " --threshold or --distance, or take smaller crops."
     )
+
+
+def holding(
+    scans: Sequence[int],
+    load: Callable[[int], np.ndarray],
+    shape: Sequence[int],
+    sides: Sequence[int],
+    tissue: Tissue,
+) -> np.ndarray:
+    """How many scans pass the tissue filter at each place, int32, shape (S - sides + 1).
+
+    A crop of a scan that shows nothing there would be called by the name of a pattern all the same.
+    Scans differ in size, and their grids in how much empty ground was added.
+    """
+    found = np.zeros([n - side + 1 for n, side in zip(shape, sides, strict=True)], dtype=np.int32)
+    for scan in track(scans, what="look for tissue", unit="scan"):
+        found += tissue.starts(load(scan), sides)
+    return found
 
 
 def _block(free: np.ndarray, start: Sequence[int], distance: float) -> None:

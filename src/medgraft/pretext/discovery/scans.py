@@ -9,14 +9,11 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 
-from medgraft.errors import ReadError, TableError
+from medgraft.errors import TableError
 from medgraft.index import Index
 from medgraft.index.split import check_split
 from medgraft.prepare.store import Store, default_cache
-from medgraft.progress import track
-from medgraft.read import read
-
-PORTION = 2**24  # stored bytes at a time
+from medgraft.pretext.constant import constant, left_out
 
 
 @dataclass(frozen=True)
@@ -69,19 +66,6 @@ def usable_part(index: Index) -> Index:
     return index.with_frame(kept)
 
 
-def spatial_axes(index: Index) -> int:
-    """2 for an archive of pictures, 3 for volumes, from the index or the first readable file."""
-    shapes = index.frame["shape"].drop_nulls()
-    if len(shapes):
-        return int(shapes.list.len().mode()[0]) - 1
-    for path in index.frame["path"]:
-        try:
-            return read(index.file(path)).dims
-        except ReadError:
-            continue
-    return 2  # the store will say why none can be read
-
-
 def open_scans(index: Index, steps: Sequence[str], *, cache: Path | None = None) -> Scans:
     """Prepare the scans; leave out rejects, copies and scans that are one value throughout.
 
@@ -100,19 +84,14 @@ def open_scans(index: Index, steps: Sequence[str], *, cache: Path | None = None)
     first = np.zeros(len(good), dtype=bool)
     first[np.unique(store.rows, return_index=True)[1]] = True  # copies share a row of the store
     empty = np.zeros(len(good), dtype=bool)
-    empty[good] = _constant(store, store.rows[good])
+    empty[good] = constant(store, store.rows[good])
     kept = good & first & ~empty
     notes = list(store.notes)
     if not good.all():
         notes.append(f"{int((~good).sum())} scans could not be prepared and were left out.")
     if copies := int((good & ~first).sum()):
         notes.append(f"{copies} scans are copies of others and were left out.")
-    if empty.any():
-        names = ", ".join(index.frame["path"].filter(pl.Series(empty)).head(3))
-        notes.append(
-            f"{int(empty.sum())} scans have one value throughout and were left out: {names}"
-            f"{', ...' if empty.sum() > 3 else ''}."
-        )
+    notes += left_out(index.frame["path"].filter(pl.Series(empty)).to_list())
     frame = index.frame.filter(pl.Series(kept))
     training = (frame["split"] != "val").fill_null(value=True).to_numpy()
     if not training.any():
@@ -120,14 +99,3 @@ def open_scans(index: Index, steps: Sequence[str], *, cache: Path | None = None)
             "the index must have training scans that can be used, and has none. " + " ".join(notes)
         )
     return Scans(index.with_frame(frame), store, store.rows[kept], training, tuple(notes))
-
-
-def _constant(store: Store, rows: np.ndarray) -> np.ndarray:
-    """Which scans have one value throughout."""
-    size = int(np.prod(store.shape)) * store.dtype.itemsize
-    portion = max(1, PORTION // size)
-    found = np.empty(len(rows), dtype=bool)
-    for start in track(range(0, len(rows), portion), what="look for empty scans", unit="batch"):
-        flat = store.gather(rows[start : start + portion]).reshape(-1, size // store.dtype.itemsize)
-        found[start : start + portion] = (flat == flat[:, :1]).all(axis=1)
-    return found

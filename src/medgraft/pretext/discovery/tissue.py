@@ -37,6 +37,25 @@ class Tissue:
         share = window_means(tissue_map(image.mean(axis=0), self.threshold), sides) / 2
         return np.asarray((share >= self.least) & (share <= self.most))
 
+    def at(
+        self, image: np.ndarray, starts: Sequence[Sequence[int]], sides: Sequence[int]
+    ) -> np.ndarray:
+        """Which crops may begin at these places, bool: what `starts` says there.
+
+        Args:
+            image: As for `starts`.
+            starts: First pixels of crops.
+            sides: Of a crop.
+        """
+        found = tissue_map(image.mean(axis=0), self.threshold)
+        boxes = [
+            found[tuple(slice(a, a + n) for a, n in zip(start, sides, strict=True))]
+            for start in starts
+        ]
+        sums = np.array([int(box.sum(dtype=np.int64)) for box in boxes])
+        share = sums / np.prod(sides) / 2
+        return np.asarray((share >= self.least) & (share <= self.most))
+
 
 def tissue_map(image: np.ndarray, threshold: float) -> np.ndarray:
     """Twice the tissue of each pixel: 2 if it reaches the threshold, else 0.
