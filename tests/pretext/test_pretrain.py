@@ -17,17 +17,21 @@ from medgraft.errors import (
     WeightsError,
 )
 from medgraft.index import Index
-from medgraft.nets import create, create_dense
+from medgraft.nets import create, create_dense, create_y
 from medgraft.prepare import canonical, default_steps, pipeline
 from medgraft.pretext.discovery.table import SCHEMA, Patterns
-from medgraft.pretext.objective import Pretext
+from medgraft.pretext.objective import Learner, Pretext
+from medgraft.pretext.phases import learner_of, plan
 from medgraft.pretext.pretrain import pretrain
 from medgraft.pretext.recipe import Pretraining
+from medgraft.pretext.tasks import find_task
 from medgraft.report import write_any_report
 from medgraft.runs import RunFolder
+from medgraft.train.batches import Placement
 from medgraft.train.donor import check_donor
 from medgraft.train.predict import load_predictor
 from medgraft.train.recipe import Recipe, load_recipe, save_recipe
+from medgraft.train.supervised import Normalisation
 from medgraft.train.train import train
 from tests.train.conftest import make_spots, quick
 from tests.train.test_slices import HEADS, make_heads
@@ -331,6 +335,13 @@ def patterns(spots, tmp_path_factory):
     return folder
 
 
+@pytest.fixture(scope="module")
+def encoder_first(spots, patterns, tmp_path_factory):
+    """Two epochs of the encoder alone, then one of the whole network."""
+    out = tmp_path_factory.mktemp("first") / "run"
+    return run(spots, out, semantic=str(patterns), epochs=1, encoder_epochs=2)
+
+
 class TestSemantic:
     def test_patterns_are_named_beside_any_restoring(self, spots, patterns, tmp_path):
         found = run(spots, tmp_path / "run", semantic=str(patterns), task="semantic_genesis")
@@ -346,6 +357,60 @@ class TestSemantic:
         page = write_any_report(found.path).read_text()
         assert "It names" in page
         assert "patents" in page
+
+    def test_an_encoder_that_learns_alone_first_only_names(self, spots, patterns, encoder_first):
+        history = pl.read_csv(encoder_first.history)
+        assert history["epoch"].to_list() == [1, 2, 3]
+        assert history["restoring"].is_null().to_list() == [True, True, False]
+        joint = history.row(2, named=True)
+        assert joint["loss"] == pytest.approx(joint["restoring"] + 0.01 * joint["naming"], rel=1e-4)
+        assert history["loss"][0] > 0.1  # a cross-entropy: a hundredth of it is not
+        record = json.loads(encoder_first.record.read_text())
+        names = [(p["name"], p["epochs"]) for p in record["network"]["phases"]]
+        assert names == [("encoder alone", 2), ("encoder and decoder", 1)]
+        assert record["best"]["epoch"] == 3
+        page = write_any_report(encoder_first.path).read_text()
+        assert "2 epochs; at best it named" in page
+
+    def test_the_encoder_of_the_first_phase_is_that_of_the_second(self):
+        torch.manual_seed(0)
+        made = create_y("unet2d", in_channels=1, out_channels=1, classes=3, after="level2")
+        plain = Normalisation((0.5,), (0.25,), "nobody")
+        task = find_task("autoencoder")
+        learner = Learner(made.network.eval(), task, plain, Placement(torch.device("cpu")))
+        first, second = plan(small(encoder_epochs=1, semantic="folder"))
+        alone = learner_of(first, learner)
+        x = torch.rand(2, 1, 8, 8)
+        assert torch.equal(alone.answer(x).logits, learner.answer(x).logits)
+        assert alone.answer(x).restored is None
+        alone.answer(x).logits.sum().backward()
+        learnt = {
+            n.partition(".")[0] for n, p in made.network.named_parameters() if p.grad is not None
+        }
+        assert learnt == {"backbone", "head"}
+        assert learner_of(second, learner) is learner
+
+    def test_one_that_is_stopped_in_either_phase_goes_on_to_the_same_bits(
+        self, spots, patterns, encoder_first, tmp_path, monkeypatch
+    ):
+        settings = {"semantic": str(patterns), "epochs": 1, "encoder_epochs": 2}
+        for stop_after in (1, 2):  # in the first phase, before the second has a checkpoint
+            out = tmp_path / str(stop_after)
+
+            def stop(run, history, after=stop_after):
+                if len(history) > after:
+                    raise KeyboardInterrupt
+
+            with monkeypatch.context() as patch:
+                patch.setattr("medgraft.pretext.pretrain.write_history", stop)
+                with pytest.raises(KeyboardInterrupt):
+                    run(spots, out, checkpoint_seconds=0, **settings)
+            run(spots, out, resume=True, checkpoint_seconds=0, **settings)
+            assert same(out, encoder_first.path)
+
+    def test_an_encoder_alone_without_patterns_is_refused(self, spots, tmp_path):
+        with pytest.raises(ArgumentError, match="no --semantic"):
+            run(spots, tmp_path / "run", encoder_epochs=2)
 
     def test_a_task_that_needs_patterns_says_so(self, spots, tmp_path):
         with pytest.raises(ArgumentError, match="semantic_genesis needs --semantic"):

@@ -5,13 +5,16 @@ from __future__ import annotations
 import sys
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import tyro
 
 from medgraft.cli.train import InOneLine, recipe_file
 from medgraft.pretext.recipe import Pretraining
 from medgraft.train.recipe import load_recipe
+
+if TYPE_CHECKING:
+    from medgraft.runs import RunFolder
 
 
 class Flags(InOneLine, Pretraining):
@@ -57,7 +60,19 @@ class Pretrain:
         )
         if run is not None:  # the first process reports
             print(f"report: {write_pretraining(run.path)}")
-            print(f"use it: medgraft train {self.index} --weights {run.path} --out RUN")
+            print(f"use it: {following(self.index, run)}")
+
+
+def following(index: Path, run: RunFolder) -> str:
+    """The training that begins with a run: on its network, and of masks if there is nothing else."""
+    from medgraft.index import Index
+
+    recipe, indexed = load_recipe(run.recipe, Pretraining), Index.load(index)
+    flags = [f"--backbone {recipe.backbone}"]
+    flags += [f"--after {recipe.after}"] if recipe.after else []
+    masks_alone = indexed.mask_classes is not None and not indexed.labels
+    flags += ["--task segmentation"] if masks_alone else []
+    return f"medgraft train {index} --weights {run.path} {' '.join(flags)} --out RUN"
 
 
 def defaults(arguments: list[str]) -> dict[str, Any]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
 
@@ -20,11 +20,13 @@ from medgraft.prepare import canonical, pipeline
 from medgraft.prepare.store import default_cache
 from medgraft.pretext.material import Material, load_crops, load_material
 from medgraft.pretext.objective import Learner, Pretext, judge
+from medgraft.pretext.phases import learner_of, plan
 from medgraft.pretext.pictures import write_pictures
 from medgraft.pretext.recipe import Pretraining
 from medgraft.pretext.task import Made, Task
 from medgraft.pretext.tasks import Restoring, find_task
 from medgraft.runs import RunFolder
+from medgraft.seeds import derive
 from medgraft.spec import build, parse, write
 from medgraft.train import checkpoint
 from medgraft.train.batches import Batches
@@ -43,6 +45,7 @@ from medgraft.train.processes import Processes
 from medgraft.train.record import FINISHED, RUNNING, Record
 from medgraft.train.schedules import schedules
 from medgraft.train.setup import check_shape, check_slices, normalisation
+from medgraft.train.strategies import Phase
 
 SEEN = 64  # images that are looked at to tell whether there is any colour
 
@@ -116,6 +119,11 @@ def check_semantic(recipe: Pretraining, task: Task) -> None:
             f"--semantic needs a task that restores, got {recipe.task!r}, which is {task.kind}."
             " Take another --task, such as semantic_genesis."
         )
+    if recipe.encoder_epochs and recipe.semantic is None:
+        raise ArgumentError(
+            "--encoder-epochs needs patterns for the encoder to name, and there is no --semantic. Pass"
+            " the folder of a discovery, or leave it out."
+        )
 
 
 @dataclass
@@ -184,7 +192,7 @@ class _Run:
         return material
 
     def _describe(self, made: Made, material: Material, compute: Compute) -> None:
-        for said in material.notes:
+        for said in (*material.notes, *(made.fit.doubts if made.fit else ())):
             self.record.note(said)
         total, trainable = parameters(made.network)
         self.record.data |= {
@@ -196,6 +204,7 @@ class _Run:
                 "task": self.recipe.task,
                 "learns_from": "; ".join(material.sees),
                 "patterns": material.patterns,
+                "phases": [asdict(phase) for phase in plan(self.recipe)],
                 "weights": self.recipe.weights,
                 "loaded": made.fit.told if made.fit else "random",
                 "not_used": made.fit.unused if made.fit else [],
@@ -208,32 +217,51 @@ class _Run:
         self._save(RUNNING)
 
     def _fit(self, learner: Learner, material: Material, compute: Compute) -> None:
-        batches = make_batches(self.recipe, material, compute, self.processes)
-        held_out = material.held_out
-        objective = Pretext(
-            learner,
-            seed=self.recipe.seed,
-            per_epoch=batches.per_epoch,
-            held_out=held_out if len(held_out.rows) else None,
-            processes=self.processes,
-        )
-        loop = Loop(
-            objective,
-            batches,
-            self.recipe,
-            folder=self.run.checkpoint / "phase-0",
-            processes=self.processes,
-            autocast=compute.autocast,
-            on_epoch=partial(write_history, self.run),
-        )
-        if self.resume:
-            loop.resume()
-        found = loop.run()
+        before: Loop | None = None
+        for number, phase in enumerate(plan(self.recipe)):
+            before = self._loop(number, phase, learner, material, compute, before)
+            before.run()
+        assert before is not None, "a plan without a phase"
+        found = before.progress
         if not found.best:
             self.record.note("There is no validation part: the last weights were taken.")
             return
         best = {"epoch": found.best["epoch"], "metric": "loss_val", "value": -found.best["score"]}
         self.record.data["best"] = best
+
+    def _loop(
+        self,
+        number: int,
+        phase: Phase,
+        learner: Learner,
+        material: Material,
+        compute: Compute,
+        before: Loop | None,
+    ) -> Loop:
+        """What trains one phase, gone on with where it was stopped."""
+        # of the first phase as ever, so that a pretraining in one phase has the bits it had
+        seed = derive(self.recipe.seed, "phase", number) if number else self.recipe.seed
+        batches = replace(make_batches(self.recipe, material, compute, self.processes), seed=seed)
+        held_out = material.held_out
+        loop = Loop(
+            Pretext(
+                learner_of(phase, learner),
+                seed=seed,
+                per_epoch=batches.per_epoch,
+                held_out=held_out if len(held_out.rows) else None,
+                processes=self.processes,
+            ),
+            batches,
+            self.recipe.model_copy(update={"epochs": phase.epochs, "seed": seed}),
+            folder=self.run.checkpoint / f"phase-{number}",
+            processes=self.processes,
+            autocast=compute.autocast,
+            on_epoch=partial(write_history, self.run),
+        )
+        loop.follow(before, same_score=False)
+        if self.resume:
+            loop.resume()
+        return loop
 
     def _write(self, made: Made, learner: Learner, material: Material) -> None:
         held_out = material.held_out
@@ -312,7 +340,8 @@ def make_network(
         WeightsError: If the weights do not fit.
         TrainingError, ShapeError: If the images do not suit the network or the task.
     """
-    check_shape(outline(recipe.backbone, after=recipe.after), shape[1:])
+    larger = "--size {}" if recipe.semantic is None else "--crop {} to `medgraft discover`,"
+    check_shape(outline(recipe.backbone, after=recipe.after), shape[1:], larger=larger)
     return task.network(recipe, shape, patterns=patterns)
 
 

@@ -25,6 +25,12 @@ class Pretraining(BaseRecipe):
     class_weight: float = Field(
         0.01, ge=0, description="Weight of the loss of the names, beside 1 of restoring."
     )
+    encoder_epochs: int = Field(
+        0,
+        ge=0,
+        description="Epochs in which the encoder alone learns to name the patterns of --semantic, before"
+        " the decoder joins it; these come before --epochs.",
+    )
     upsampling: Literal["nearest", "transposed"] = Field(
         "nearest", description="How the decoder doubles the sides of its maps."
     )

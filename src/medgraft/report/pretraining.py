@@ -20,6 +20,7 @@ from medgraft.report.remarks import NOT_A_DEVICE
 from medgraft.report.saved import check_beside, read_table, read_text
 from medgraft.report.template import environment, fill_page
 from medgraft.report.words import (
+    count,
     part,
     percent,
     settings_without_folders,
@@ -75,7 +76,7 @@ def write_pretraining(run_folder: Path, *, out: Path | None = None) -> Path:
     """
     found = _load(RunFolder.existing(Path(run_folder)))
     target = found.run if out is None else RunFolder(Path(out))
-    history = lines.learning_curves(found.history, found.record.best.get("epoch"))
+    history = lines.learning_curves(_joint(found.history), found.record.best.get("epoch"))
     drawing = None if history is None else learning.draw(history)
     if drawing is not None:
         write_text(target.figures / f"{drawing.name}.svg", drawing.alone())
@@ -202,7 +203,28 @@ def _training(found: _Pretrained) -> dict[str, str]:
     """What was trained; where the task is published stands first."""
     facts = tables.training(found.record)
     del facts["Test images read"]
-    return {"Published in": found.done.source, **facts}
+    alone = _alone(found.history)
+    more = {} if alone is None else {"Encoder alone": alone}
+    return {"Published in": found.done.source, **facts, **more}
+
+
+def _joint(history: pl.DataFrame) -> pl.DataFrame:
+    """Without the rows of an encoder that learnt alone first, whose loss is another."""
+    if "restoring" not in history.columns:
+        return history
+    return history.filter(pl.col("restoring").is_not_null())
+
+
+def _alone(history: pl.DataFrame) -> str | None:
+    """What the encoder learnt alone; None if it did not."""
+    rows = len(history) - len(_joint(history))
+    if not rows:
+        return None
+    said = count(rows, "epoch")
+    if "accuracy_val" not in history.columns:
+        return said
+    best = max(history["accuracy_val"].head(rows).cast(pl.Float64).to_list())
+    return f"{said}; at best it named {percent(best)} of the held-out crops"
 
 
 def _use(found: _Pretrained) -> str:

@@ -108,12 +108,19 @@ class Loop:
         self._stop = Stop()
         self._before = Progress()
 
-    def follow(self, before: Loop | None) -> None:
-        """Go on where an earlier phase of the same run ended: its history, and its best to beat."""
-        if before is not None:
-            self._before = before.progress
-            history = list(before.progress.history)
-            self.progress = Progress(history=history, best=dict(before.progress.best))
+    def follow(self, before: Loop | None, *, same_score: bool = True) -> None:
+        """Go on where an earlier phase of the same run ended: its history, and its best to beat.
+
+        Args:
+            before: The earlier phase; None for the first.
+            same_score: Whether both are scored by the same thing. If not, only the history goes on.
+        """
+        if before is None:
+            return
+        self._before = before.progress
+        self.progress = Progress(history=list(before.progress.history))
+        if same_score:
+            self.progress.best = dict(before.progress.best)
             self.best, self.top.members = before.best, list(before.top.members)
 
     def run(self) -> Progress:
