@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import polars as pl
 
 from medgraft.errors import ArgumentError, TableError
+from medgraft.evaluate.segmentation.measures import measures
 from medgraft.files import write_json, write_text
 from medgraft.report import pairs, remarks
 from medgraft.report.figures import forest, hexagon
@@ -112,7 +113,6 @@ def _write(
     drawn = None
     if found is not None:
         write_json(out / "comparison.json", found)
-    if found is not None and drawing is not None:
         drawn = draw_forest(found, remarks.means(saved[0].evaluation))
         write_text(figures / "forest.svg", drawn.alone())
     warnings = [*differences(saved), *([why_not] if why_not else []), *_own_warnings(names, saved)]
@@ -138,12 +138,14 @@ def _write(
 
 
 def draw_forest(found: dict[str, Any], note: str) -> Drawing:
-    """The differences of comparison.json about a line at zero."""
-    return forest.draw(
-        {one["run"]: one["metrics"] for one in found["differences"]},
-        reference=found["reference"],
-        note=note,
-    )
+    """The differences of comparison.json about a line at zero; of masks those of shares alone."""
+    differences = {one["run"]: one["metrics"] for one in found["differences"]}
+    kind: dict[str, Any] = {}
+    if found["kind"] == "segmentation":
+        held = in_order(found["differences"][0]["metrics"])
+        kind["rows"] = [name for name in held if measures.get(name).range == (0.0, 1.0)]
+        note = f"{note} Distances and volumes stand in the table: they have other units.".strip()
+    return forest.draw(differences, reference=found["reference"], note=note, **kind)
 
 
 @dataclass(frozen=True)

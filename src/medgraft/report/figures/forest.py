@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from medgraft.report.figures import canvas
@@ -19,18 +19,28 @@ NARROW = 0.01  # half the width of the axis, at least
 Differences = Mapping[str, Mapping[str, Any]]
 
 
-def draw(runs: Mapping[str, Differences], *, reference: str, note: str = "") -> canvas.Drawing:
+def draw(
+    runs: Mapping[str, Differences],
+    *,
+    reference: str,
+    note: str = "",
+    rows: Sequence[str] = ROWS,
+) -> canvas.Drawing:
     """A row per metric and run: the difference from the reference, and its interval.
 
     Args:
         runs: Name of a run to its differences: metric to `value, low, high, excludes_zero`,
-            as in comparison.json. Those in `ROWS` are drawn.
+            as in comparison.json.
         reference: Name of the run that was taken off.
         note: What else the caption says, such as over what the metrics are means.
+        rows: The metrics that are drawn, all in one unit.
     """
+    runs = {
+        run: {name: found[name] for name in rows if name in found} for run, found in runs.items()
+    }
     with canvas.style():
         below = 0.62 + canvas.key_height(len(runs), columns=1)
-        inside = len(ROWS) * (len(runs) * ROW + GAP)
+        inside = len(rows) * (len(runs) * ROW + GAP)
         figure = canvas.paper(canvas.WIDTH, inside + below + 0.1)
         axes = canvas.panel(figure, left=1.0, right=0.2, top=0.1, bottom=below)
         reach = _reach(runs.values())
@@ -40,9 +50,9 @@ def draw(runs: Mapping[str, Differences], *, reference: str, note: str = "") -> 
         axes.spines["left"].set_visible(False)
         axes.axvline(0, color=canvas.SOFT, linewidth=1.2, zorder=1)
         axes.set_xlabel("difference")
-        handles = [_run(axes, i, found, len(runs)) for i, found in enumerate(runs.values())]
-        axes.set_yticks([_top(k, len(runs)) + len(runs) * ROW / 2 for k in range(len(ROWS))])
-        axes.set_yticklabels([label(name) for name in ROWS])
+        handles = [_run(axes, i, found, rows, len(runs)) for i, found in enumerate(runs.values())]
+        axes.set_yticks([_top(k, len(runs)) + len(runs) * ROW / 2 for k in range(len(rows))])
+        axes.set_yticklabels([label(name) for name in rows])
         axes.tick_params(axis="y", length=0)
         canvas.key(figure, handles, list(runs), columns=1)
         return canvas.finish(
@@ -50,7 +60,7 @@ def draw(runs: Mapping[str, Differences], *, reference: str, note: str = "") -> 
             "forest",
             title=f"Differences from {reference}",
             description=_description(runs),
-            caption=_caption(runs, reference, note),
+            caption=_caption(runs, reference, note, rows),
         )
 
 
@@ -63,22 +73,21 @@ def _reach(runs: Iterable[Differences]) -> float:
     ends = [
         abs(entry[end])
         for found in runs
-        for name, entry in found.items()
-        if name in ROWS
+        for entry in found.values()
         for end in ("value", "low", "high")
         if entry[end] is not None
     ]
     return max(NARROW, 1.08 * float(max(ends, default=0)))
 
 
-def _run(axes: Axes, i: int, found: Differences, runs: int) -> Any:
+def _run(axes: Axes, i: int, found: Differences, rows: Sequence[str], runs: int) -> Any:
     """Draw the rows of one run and return what stands for it in the key."""
     look: dict[str, Any] = {
         "color": canvas.SERIES[(i + 1) % 7],  # as in the hexagon, where the reference is the first
         "marker": canvas.MARKERS[(i + 1) % 5],
         "markersize": 5.5,
     }
-    for metric, name in enumerate(ROWS):
+    for metric, name in enumerate(rows):
         entry = found.get(name)
         if entry is None or entry["value"] is None:
             continue
@@ -97,9 +106,7 @@ def _description(runs: Mapping[str, Differences]) -> str:
 
 def _spoken(found: Differences) -> str:
     return ", ".join(
-        f"{label(name)} {signed(found[name]['value'])}{_bounds(found[name])}"
-        for name in ROWS
-        if name in found
+        f"{label(name)} {signed(entry['value'])}{_bounds(entry)}" for name, entry in found.items()
     )
 
 
@@ -109,7 +116,9 @@ def _bounds(entry: Mapping[str, Any]) -> str:
     return f" ({signed(entry['low'])} to {signed(entry['high'])})"
 
 
-def _caption(runs: Mapping[str, Differences], reference: str, note: str) -> str:
+def _caption(
+    runs: Mapping[str, Differences], reference: str, note: str, rows: Sequence[str]
+) -> str:
     whose = next(iter(runs)) if len(runs) == 1 else "each run"
     caption = (
         f"Right of the line {whose} has the higher value, left of it {reference}. A filled mark:"
@@ -119,7 +128,7 @@ def _caption(runs: Mapping[str, Differences], reference: str, note: str) -> str:
         {
             label(name)
             for found in runs.values()
-            for name in ROWS
+            for name in rows
             if found.get(name, {}).get("value") is None
         }
     )
