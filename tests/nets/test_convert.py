@@ -114,6 +114,86 @@ def test_logits_are_those_of_the_network_that_wrote_the_file(backbone, saved):
     assert_same_answers(network, backbone, out)
 
 
+class Block(torch.nn.Module):
+    """Two convolutions with a shortcut: of 1 x 1 x 1 kernels (B), or of zeros for channels (A)."""
+
+    def __init__(self, into, out, stride, shortcut):
+        super().__init__()
+        conv, norm = torch.nn.Conv3d, torch.nn.BatchNorm3d
+        self.conv1, self.bn1 = conv(into, out, 3, stride, 1, bias=False), norm(out)
+        self.conv2, self.bn2 = conv(out, out, 3, 1, 1, bias=False), norm(out)
+        if shortcut == "B" and (stride > 1 or into != out):
+            self.downsample = torch.nn.Sequential(conv(into, out, 1, stride, bias=False), norm(out))
+        self.stride = stride
+
+    def forward(self, x):
+        y = self.bn2(self.conv2(self.bn1(self.conv1(x)).relu()))
+        if hasattr(self, "downsample"):
+            return (y + self.downsample(x)).relu()
+        kept = x[:, :, :: self.stride, :: self.stride, :: self.stride]
+        y[:, : x.shape[1]] += kept
+        return y.relu()
+
+
+class MedicalNet(torch.nn.Module):
+    """The encoder of MedicalNet by its names, with strides where it dilates."""
+
+    def __init__(self, blocks, shortcut):
+        super().__init__()
+        self.conv1 = torch.nn.Conv3d(1, 64, 7, 2, 3, bias=False)
+        self.bn1, before = torch.nn.BatchNorm3d(64), 64
+        for level, (count, width) in enumerate(zip(blocks, (64, 128, 256, 512), strict=True)):
+            layers = []
+            for number in range(count):
+                stride = 2 if level and not number else 1
+                layers.append(Block(before, width, stride, shortcut))
+                before = width
+            setattr(self, f"layer{level + 1}", torch.nn.Sequential(*layers))
+
+    def forward(self, x):
+        x = torch.nn.functional.max_pool3d(self.bn1(self.conv1(x)).relu(), 3, 2, 1)
+        for level in range(1, 5):
+            x = getattr(self, f"layer{level}")(x)
+        return x
+
+
+@pytest.mark.parametrize(
+    ("name", "blocks", "shortcut"),
+    [
+        ("resnet10_3d", (1, 1, 1, 1), "B"),
+        pytest.param("resnet18_3d", (2, 2, 2, 2), "A", marks=pytest.mark.slow),
+    ],
+)
+def test_a_checkpoint_of_medicalnet_computes_what_it_did(name, blocks, shortcut, saved):
+    """Its files hold a network that was trained in parallel, `module.` before every name."""
+    pytest.importorskip("monai")
+    torch.manual_seed(0)
+    network = MedicalNet(blocks, shortcut).eval()
+    for norm in (m for m in network.modules() if isinstance(m, torch.nn.BatchNorm3d)):
+        norm.running_mean.uniform_(-0.1, 0.1)
+        norm.running_var.uniform_(0.8, 1.2)
+    state = {f"module.{key}": tensor for key, tensor in network.state_dict().items()}
+    assert ("module.layer2.0.downsample.0.weight" in state) == (shortcut == "B")
+    path, out = saved({"state_dict": state})
+    found = convert(path, out)  # which architecture it is can be told from its tensors
+    assert (found.backbone, found.key, found.unused) == (name, "state_dict.module", {})
+    assert found.loaded == len(state)
+    ours = create(name, in_channels=1, classes=2, weights=str(out)).network.eval().backbone
+    x = torch.rand(2, 1, 24, 17, 16)
+    with torch.inference_mode():
+        torch.testing.assert_close(ours(x), network(x), rtol=1e-4, atol=1e-5)
+
+
+def test_the_segmentation_head_of_medicalnet_is_left_over_and_named(saved):
+    pytest.importorskip("monai")
+    state = {f"module.{k}": t for k, t in MedicalNet((1,) * 4, "B").state_dict().items()}
+    state["module.conv_seg.0.weight"] = torch.zeros(512, 32, 2, 2, 2)
+    path, out = saved({"state_dict": state, "epoch": 3})
+    found = convert(path, out, backbone="resnet10_3d")
+    assert found.unused == {"conv_seg.0.weight": (512, 32, 2, 2, 2)}
+    assert found.loaded == len(state) - 1
+
+
 def test_every_name_map_is_tried_here(saved):
     tried = {"timm", "torchvision_mobile", "densenet_2017", "medgraft"}
     assert tried == set(name_maps.names())
