@@ -1,6 +1,8 @@
 """Learning masks: losses, whole images, runs, predictions, and what is refused."""
 
 import json
+import re
+import shutil
 
 import nibabel
 import numpy as np
@@ -11,7 +13,7 @@ from PIL import Image
 from safetensors.torch import load_file
 
 from medgraft.cli.__main__ import main
-from medgraft.errors import TableError
+from medgraft.errors import ArgumentError, TableError
 from medgraft.evaluate.segmentation import dice as dice_measure
 from medgraft.index import Index
 from medgraft.index.build import build
@@ -20,9 +22,10 @@ from medgraft.nets import create_dense
 from medgraft.report import write_report
 from medgraft.train.batches import Placement
 from medgraft.train.losses import losses
-from medgraft.train.recipe import Recipe
+from medgraft.train.recipe import Recipe, load_recipe
 from medgraft.train.segmentation.objective import dice_of
 from medgraft.train.segmentation.overlays import choose, outline, planes
+from medgraft.train.segmentation.predict import load_drawn
 from medgraft.train.segmentation.segmenter import Segmenter
 from medgraft.train.supervised import Normalisation
 from medgraft.train.train import train
@@ -82,7 +85,7 @@ def cells(tmp_path_factory):
 def trained(cells, tmp_path_factory):
     """A run of two epochs, with its report."""
     out = tmp_path_factory.mktemp("runs") / "cells"
-    recipe = small(epochs=6, rate=1e-2, keep_best=2)
+    recipe = small(epochs=6, rate=3e-3, keep_best=2, batch_size=4)
     run = train(cells, out, recipe, command=["medgraft", "train"])
     write_report(run.path)
     return run
@@ -217,6 +220,22 @@ class TestARun:
         assert "://" not in page.replace("http://www.w3.org", "")
         assert "kernel" in trained.card.read_text()
 
+    def test_two_runs_are_compared_and_their_shares_are_drawn(self, trained, tmp_path):
+        other = tmp_path / "other"
+        shutil.copytree(trained.path, other)
+        table = pl.read_parquet(other / "segmentation.parquet")
+        table.with_columns(dice=pl.col("dice") - 0.1).write_parquet(other / "segmentation.parquet")
+        out = tmp_path / "out"
+        assert main(["compare", str(trained.path), str(other), "--out", str(out)]) == 0
+        found = json.loads((out / "comparison.json").read_text())["differences"][0]["metrics"]
+        assert found["dice"]["value"] == pytest.approx(-0.1)
+        assert found["dice"]["excludes_zero"]
+        drawn = (out / "figures/forest.svg").read_text()
+        assert "Dice −0.100 (−0.100 to −0.100)" in drawn
+        assert "Surface Dice" in drawn
+        assert "mm" not in re.sub(r"<style.*?</style>", "", drawn, flags=re.DOTALL)
+        assert "Distances and volumes stand in the table" in (out / "compare.html").read_text()
+
     def test_images_without_a_mask_are_left_out_and_counted(self, trained):
         record = json.loads(trained.record.read_text())
         assert "1 of 20 images have no mask and were left out." in record["notes"]
@@ -313,6 +332,46 @@ class TestVolumes:
             main(["predict", str(boxes[0].path), str(picture), str(volume), "--out", str(out)]) == 0
         )
         assert len(pl.read_csv(out / "masks.rejects.csv")) == 1
+
+
+@pytest.fixture(scope="module")
+def learnt(cells, tmp_path_factory):
+    """A run whose decoder learnt how to double sides."""
+    out = tmp_path_factory.mktemp("runs") / "transposed"
+    return train(cells, out, small(upsampling="transposed"), command=[])
+
+
+class TestUpsampling:
+    """A decoder that doubles sides by repeating values, or by kernels that learn."""
+
+    def test_it_is_built_kept_and_answers(self, learnt, cells):
+        names = load_file(learnt.weights)
+        assert any(".upsample." in name for name in names)
+        assert json.loads(learnt.weights_record.read_text())["upsampling"] == "transposed"
+        network = load_drawn(learnt).answers.segmenters[0].network
+        assert network.state_dict().keys() == names.keys()
+
+    def test_a_run_that_begins_with_it_has_its_decoder_without_being_told(
+        self, learnt, cells, tmp_path
+    ):
+        recipe = small(weights=str(learnt.path), rate=1e-9)
+        run = train(cells, tmp_path / "run", recipe, command=[])
+        assert load_recipe(run.recipe).upsampling == "transposed"
+        record = json.loads(run.record.read_text())
+        assert "(backbone, decoder, output)" in record["network"]["loaded"]
+        assert not [note for note in record["notes"] if "decoder" in note]
+
+    def test_the_other_one_is_not_loaded_and_the_report_says_so(self, learnt, cells, tmp_path):
+        recipe = small(weights=str(learnt.path), upsampling="nearest")
+        run = train(cells, tmp_path / "run", recipe, command=[])
+        record = json.loads(run.record.read_text())
+        said = "it doubles sides the other way; pass --upsampling transposed to load it"
+        assert f"The decoder of the weights was not loaded: {said}." in record["notes"]
+        assert f"decoder afresh: {said}" in record["network"]["loaded"]
+
+    def test_labels_have_no_decoder(self, tmp_path):
+        with pytest.raises(ArgumentError, match="upsampling belongs to segmentation"):
+            train(tmp_path, tmp_path / "run", quick(upsampling="nearest"), command=[])
 
 
 class TestRefusals:

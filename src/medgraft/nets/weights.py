@@ -18,6 +18,8 @@ from medgraft.registry import unknown_name
 
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)
+ABSENT = "the file has none"  # of a part that starts afresh
+UPSAMPLE = ".upsample."  # in the names of tensors of a decoder that learns to double sides
 OPTIONS = {"pad_type": str, "bn_eps": float}  # of an architecture, as weight files name them
 
 
@@ -181,6 +183,12 @@ class Fit:
         return list(self.origins)
 
     @property
+    def doubts(self) -> list[str]:
+        """Sentences about a decoder that the file has and that was not taken."""
+        why = self.afresh.get("decoder", ABSENT)
+        return [] if why == ABSENT else [f"The decoder of the weights was not loaded: {why}."]
+
+    @property
     def told(self) -> str:
         """What came from the file and what did not, in a few words.
 
@@ -192,6 +200,13 @@ class Fit:
         loaded = f"{len(self.origins)} tensors loaded ({', '.join(['backbone', *sorted(parts)])})"
         fresh = (f"{part} afresh: {why}" for part, why in self.afresh.items())
         return "; ".join([loaded, *fresh])
+
+
+def upsampling_of(weights: WeightFile) -> str | None:
+    """How the decoder of a file doubles sides, "nearest" or "transposed"; None if it has none."""
+    decoder = [name for name in weights.tensors if name.startswith("decoder.")]
+    learnt = any(UPSAMPLE in name for name in decoder)
+    return ("transposed" if learnt else "nearest") if decoder else None
 
 
 def check_architecture(weights: WeightFile, backbone: str) -> None:
@@ -305,8 +320,12 @@ def _why_not(name: str, part: nn.Module, weights: WeightFile) -> str | None:
     """Why a part starts afresh, as a whole; None if all of it is in the file, and fits."""
     theirs = {key for key in weights.tensors if key.startswith(f"{name}.")}
     if not theirs:
-        return "the file has none"
+        return ABSENT
     ours = {f"{name}.{key}": tensor for key, tensor in part.state_dict().items()}
+    if any(UPSAMPLE in key for key in theirs) != any(UPSAMPLE in key for key in ours):
+        return (
+            f"it doubles sides the other way; pass --upsampling {upsampling_of(weights)} to load it"
+        )
     for full in sorted(theirs ^ ours.keys()):
         return f"the file has another, {'with' if full in theirs else 'without'} {full}"
     for full, tensor in ours.items():

@@ -340,7 +340,8 @@ def make_network(
         WeightsError: If the weights do not fit.
         TrainingError, ShapeError: If the images do not suit the network or the task.
     """
-    larger = "--size {}" if recipe.semantic is None else "--crop {} to `medgraft discover`,"
+    larger = "--size {}" if recipe.patch is None else "--patch {}"
+    larger = larger if recipe.semantic is None else "--crop {} to `medgraft discover`,"
     check_shape(outline(recipe.backbone, after=recipe.after), shape[1:], larger=larger)
     return task.network(recipe, shape, patterns=patterns)
 

@@ -84,6 +84,32 @@ class Placement:
         return images
 
 
+def check_shares(count: int, size: int, world: int, *, what: str = "images") -> None:
+    """See that every process has enough of each batch.
+
+    Args:
+        count: Training images, or patches of them, in an epoch.
+        size: Of a batch, over all processes.
+        world: Number of processes.
+        what: What is counted.
+
+    Raises:
+        TrainingError: If a process would have a batch of one.
+    """
+    if min(size, count) >= LEAST * world:
+        return
+    remedies = ["start fewer processes"] if world > 1 else []
+    remedies += ["make batches larger"] if size < LEAST * world else []
+    if count < LEAST * world:
+        remedies.append("index more images" if what == "images" else "pass --patches-per-image 2")
+    remedy = ", or ".join(remedies)
+    raise TrainingError(
+        f"every process must have at least {LEAST} {what} of a batch, but there are {count} to"
+        f" learn from, --batch-size {size} and {world} process{'es' if world > 1 else ''}."
+        f" {remedy[0].upper()}{remedy[1:]}."
+    )
+
+
 @dataclass(frozen=True)
 class Batches:
     """The training images of a run, epoch by epoch.
@@ -119,13 +145,7 @@ class Batches:
     views: Views | None = None
 
     def __post_init__(self) -> None:
-        least = LEAST * self.world
-        if min(self.size, len(self.rows)) < least:
-            raise TrainingError(
-                f"every process must have at least {LEAST} images of a batch, but there are"
-                f" {len(self.rows)} training images, --batch-size {self.size} and {self.world}"
-                " processes. Start fewer processes, or make batches larger."
-            )
+        check_shares(len(self.rows), self.size, self.world)
 
     @property
     def per_epoch(self) -> int:

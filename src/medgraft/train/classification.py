@@ -38,6 +38,8 @@ from medgraft.train.strategies import Phase, Solver, find_strategy
 from medgraft.train.supervised import Predictor, Supervised
 from medgraft.train.tta import find_views
 
+OF_MASKS = ("loss", "patch", "patches_per_image", "foreground", "upsampling")  # recipe keys
+
 
 @dataclass(frozen=True)
 class Classifying:
@@ -51,10 +53,11 @@ class Classifying:
         """Refuse what masks alone have.
 
         Raises:
-            ArgumentError: If a loss or patches are asked for.
+            ArgumentError: If a loss, patches or a decoder are asked for.
         """
-        for key in ("loss", "patch"):
-            if (given := getattr(recipe, key)) is not None:
+        for key in OF_MASKS:
+            given = getattr(recipe, key)
+            if given != Recipe.model_fields[key].default:
                 raise ArgumentError(
                     f"{key} belongs to segmentation, got {given!r} for labels. Leave it out, or pass"
                     " --task segmentation."

@@ -10,10 +10,11 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from medgraft.errors import ArgumentError, ReadError, TableError
+from medgraft.errors import ArgumentError, ReadError, TableError, TrainingError
 from medgraft.index import Index
 from medgraft.index.split import check_split, split
 from medgraft.index.target import Target
+from medgraft.nets.backbones import find
 from medgraft.phantoms import is_archive
 from medgraft.prepare import default_steps
 from medgraft.prepare.store import Store
@@ -26,6 +27,7 @@ from medgraft.train.recipe import BaseRecipe, Recipe
 from medgraft.train.slices import ALONG, Slicing, seen_shape, sliced
 from medgraft.train.supervised import Normalisation, Rows
 
+SHOWN = 5  # paths in a message
 PORTION = 2**22  # stored bytes at a time, when statistics are taken
 
 
@@ -130,6 +132,7 @@ def load_data(
     Raises:
         TableError: If the index is not usable: no labels, one class, an empty part.
         LeakageError: If a patient, group or identical image is in two parts.
+        TrainingError: If the images have the wrong number of axes for the backbone.
         StoreError: If the array store cannot be written.
     """
     if recipe.task != "classification":
@@ -142,12 +145,13 @@ def load_data(
     if recipe.continues is not None:
         check_same_answers(RunFolder(Path(recipe.continues)), target)
     index, notes = parted(index, recipe)
+    check_axes(index, recipe)  # before hours of decoding
     steps = steps_of(index, recipe)
     index = few_labels(index, target, recipe)
     if only is not None:
         index = index.part(only)
     parts = ("train", "test") if only is None else (only,)
-    _check_parts(index, target, parts)  # before hours of decoding
+    _check_parts(index, target, parts)
     store = Store.open(index, steps, cache=cache, memory_bytes=memory_bytes)
     usable = store.rows >= 0
     kept = index.with_frame(index.frame.filter(pl.Series(usable)))
@@ -179,6 +183,7 @@ def parted(index: Index, recipe: Recipe) -> tuple[Index, list[str]]:
     Raises:
         LeakageError: If a patient, group or identical image is in two parts, or the weights have
             seen test images.
+        TableError: If some test images have a patient and others have none.
     """
     notes = []
     if index.frame["split"].is_null().all():
@@ -186,6 +191,7 @@ def parted(index: Index, recipe: Recipe) -> tuple[Index, list[str]]:
         notes.append(note)
     check_split(index)
     check_donor(RunFolder(Path(recipe.weights)), index, same_archive=recipe.continues is not None)
+    _check_patients(index)
     return index, notes
 
 
@@ -201,6 +207,18 @@ def _split(index: Index, recipe: Recipe) -> tuple[Index, str]:
     return split_like(RunFolder(Path(recipe.continues)), index, **shares), note
 
 
+def _check_patients(index: Index) -> None:
+    """Refuse now what no interval by patient could be taken of when training is over."""
+    test = index.part("test").frame
+    blank = test.filter(pl.col("patient_id").is_null())["path"]
+    if index.patients_known and len(blank):
+        raise TableError(
+            f"every test image must have a patient, since others have one, but {len(blank)} of"
+            f" {len(test)} have none: {', '.join(blank.head(SHOWN))}. Fill them in, or index again"
+            " with --patient none."
+        )
+
+
 def steps_of(index: Index, recipe: BaseRecipe) -> tuple[str, ...]:
     """The preparation steps of a recipe, or those that serve most archives."""
     if recipe.steps:
@@ -208,6 +226,50 @@ def steps_of(index: Index, recipe: BaseRecipe) -> tuple[str, ...]:
     steps = default_steps(recipe.size, channels_of(index, recipe), recipe.window)
     oriented = recipe.slices is not None and recipe.slice_plane in ALONG
     return (*steps, "orient") if oriented else tuple(steps)
+
+
+def check_axes(index: Index, recipe: BaseRecipe) -> None:
+    """Refuse pictures for a network of volumes, and volumes for one of pictures unless in slices.
+
+    Raises:
+        TrainingError: With what the network needs.
+    """
+    if recipe.slices is None:
+        check_dims(recipe.backbone, spatial_axes(index))
+
+
+def check_dims(backbone: str, axes: int, more: str = "") -> None:
+    """Refuse images of another number of spatial axes than a backbone takes.
+
+    Args:
+        backbone: Its name.
+        axes: Of the images.
+        more: What else is known of them, for the message.
+
+    Raises:
+        TrainingError: With what it needs.
+    """
+    dims = find(backbone).dims
+    if axes != dims:
+        raise TrainingError(
+            f"{backbone} needs images of {dims} spatial axes, but those of this index have"
+            f" {axes}{more}. Choose another --backbone, such as unet{axes}d,"
+            f" {'look at volumes in slices (--slices 3), ' * (dims == 2)}or index pictures and"
+            " volumes apart."
+        )
+
+
+def spatial_axes(index: Index) -> int:
+    """2 for an archive of pictures, 3 for volumes, from the index or the first readable file."""
+    shapes = index.frame["shape"].drop_nulls()
+    if len(shapes):
+        return int(shapes.list.len().mode()[0]) - 1
+    for path in index.frame["path"]:
+        try:
+            return read(index.file(path)).dims
+        except ReadError:
+            continue
+    return 2  # the store will say why none can be read
 
 
 def channels_of(index: Index, recipe: BaseRecipe) -> int:

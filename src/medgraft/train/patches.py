@@ -12,11 +12,11 @@ from torch import Tensor
 
 from medgraft.augment import Augmenter
 from medgraft.augment.streams import Stream
-from medgraft.errors import ArgumentError, TrainingError
+from medgraft.errors import ArgumentError
 from medgraft.index.masks import UNLABELLED
 from medgraft.progress import track
 from medgraft.seeds import derive, generator
-from medgraft.train.batches import LEAST, Placement
+from medgraft.train.batches import LEAST, Placement, check_shares
 
 KEPT = 4096  # places of each class that are kept of each image: enough to choose from
 
@@ -107,12 +107,7 @@ class Patches:
                 "augmentations of masks must not mix samples; leave mix-up out of"
                 f" {', '.join(self.augmenter.specs)}"
             )
-        if min(self.size, self.count) < LEAST * self.world:
-            raise TrainingError(
-                f"every process must have at least {LEAST} patches of a batch, but there are"
-                f" {self.count} patches, batches of {self.size} and {self.world} processes."
-                " Start fewer processes, or take more patches."
-            )
+        check_shares(self.count, self.size, self.world, what="patches")
         whole = self.patch == self.store.shape[1:] or self.foreground == 0
         object.__setattr__(self, "_known", [] if whole else self._look())
 

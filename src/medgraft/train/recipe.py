@@ -125,6 +125,11 @@ class Recipe(BaseRecipe):
     foreground: float = Field(
         0.5, ge=0, le=1, description="Share of patches that are cut around a pixel of foreground."
     )
+    upsampling: Literal["nearest", "transposed"] | None = Field(
+        None,
+        description="How the decoder of segmentation doubles the sides of its maps: nearest (values"
+        " repeated) or transposed (learnt); if not given, as that of the weights, else nearest.",
+    )
     kept_views: int | None = Field(
         None,
         ge=0,

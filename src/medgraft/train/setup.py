@@ -12,12 +12,18 @@ from medgraft.augment.transforms import augmentations
 from medgraft.errors import ArgumentError, TrainingError
 from medgraft.nets import Backbone, Created, create
 from medgraft.nets.backbones import find
-from medgraft.nets.weights import WeightFile, check_architecture, open_weights
+from medgraft.nets.sides import least_side
+from medgraft.nets.weights import (
+    WeightFile,
+    check_architecture,
+    open_weights,
+    upsampling_of,
+)
 from medgraft.prepare import canonical, pipeline
 from medgraft.spec import build
 from medgraft.train.batches import Batches
 from medgraft.train.continuing import check_choice
-from medgraft.train.data import Data, class_weights, statistics
+from medgraft.train.data import Data, check_dims, class_weights, statistics
 from medgraft.train.hardware import Compute
 from medgraft.train.loop import validation_steps
 from medgraft.train.processes import Processes
@@ -28,6 +34,8 @@ from medgraft.train.strategies import Body, Phase, find_strategy
 from medgraft.train.supervised import Normalisation, Predictor, Rows, Supervised
 from medgraft.train.task import Material, find_task
 from medgraft.train.tta import canonical_views, find_views
+
+NEAREST = "nearest"  # how a decoder doubles sides if nobody says otherwise
 
 
 def check_choices(recipe: Recipe) -> None:
@@ -110,7 +118,16 @@ def resolve(recipe: Recipe, data: Material, compute: Compute) -> Recipe:
         "memory_format": compute.memory_format,
         "threads": torch.get_num_threads(),
     }
+    if recipe.task == "segmentation":
+        resolved["upsampling"] = recipe.upsampling or _upsampling(recipe)
     return recipe.model_copy(update=resolved)
+
+
+def _upsampling(recipe: Recipe) -> str:
+    """That of the decoder of the weights, so that it can be loaded; else nearest."""
+    if recipe.weights == "none":
+        return NEAREST
+    return upsampling_of(open_weights(recipe.weights, backbone=recipe.backbone)) or NEAREST
 
 
 def make_network(recipe: Recipe, data: Data) -> Created:
@@ -200,22 +217,24 @@ def normalisation(weights: WeightFile | None, training: Rows) -> Normalisation:
     return Normalisation(mean, std, f"the weights ({weights.source})")
 
 
-def check_shape(backbone: Backbone, shape: tuple[int, ...]) -> None:
-    """Refuse images of another number of axes, or too small, for a backbone.
+def check_shape(backbone: Backbone, shape: tuple[int, ...], *, larger: str = "--size {}") -> None:
+    """Refuse images of another number of axes, or too small, for a backbone as it was cut.
+
+    Args:
+        backbone: The stages that are kept.
+        shape: Spatial, of the images that it is to take.
+        larger: What is passed to have them of a least side.
 
     Raises:
         TrainingError: With what it needs.
     """
-    dims, least = backbone.dims, find(backbone.name).smallest_side
-    if len(shape) != dims:
-        raise TrainingError(
-            f"{backbone.name} needs images of {dims} spatial axes, but the prepared"
-            f" ones have {len(shape)}: {' x '.join(map(str, shape))}. Choose another backbone,"
-            f" {'look at volumes in slices (--slices 3), ' * (dims == 2)}or index pictures and"
-            " volumes apart."
-        )
+    check_dims(backbone.name, len(shape), f": {' x '.join(map(str, shape))}")
+    if min(shape) >= find(backbone.name).smallest_side:
+        return
+    least, last = least_side(backbone), backbone.names[-1]
     if min(shape) < least:
+        shallower = "" if last == backbone.names[0] else ", or keep fewer stages with --after"
         raise TrainingError(
-            f"{backbone.name} needs images of at least {least} pixels a side, got"
-            f" {' x '.join(map(str, shape))}. Pass --size {least} or more."
+            f"{backbone.name} up to {last} needs images of at least {least} pixels a side, got"
+            f" {' x '.join(map(str, shape))}. Pass {larger.format(least)} or more{shallower}."
         )

@@ -149,7 +149,7 @@ class _Run:
 
     def _describe(self, made: Created[Any], compute: Compute) -> None:
         data = self.task.data
-        for said in data.notes:
+        for said in (*data.notes, *(made.fit.doubts if made.fit else ())):
             self.record.note(said)
         phases = plan(self.recipe, made.network.backbone)
         total, _ = parameters(made.network)

@@ -15,7 +15,7 @@ from medgraft.index import Index
 from medgraft.index.masks import MaskClasses
 from medgraft.prepare.store import Store
 from medgraft.seeds import generator
-from medgraft.train.data import described, parted, steps_of
+from medgraft.train.data import check_axes, described, parted, steps_of
 from medgraft.train.recipe import Recipe
 from medgraft.train.slices import OutlinedSlices, Slicing, seen_shape
 
@@ -93,6 +93,7 @@ def load_outlined(
     Raises:
         TableError: If there are no masks, no foreground to learn, or none to be judged on.
         LeakageError: If a patient, group or identical image is in two parts.
+        TrainingError: If the images have the wrong number of axes for the backbone.
         StoreError: If the array store cannot be written.
     """
     index = Index.load(index_path)
@@ -103,6 +104,7 @@ def load_outlined(
             " --layout image_mask, or name the column of the masks with --mask."
         )
     index, notes = parted(index, recipe)
+    check_axes(index, recipe)  # before hours of decoding
     _check_parts(index)
     index = few_masks(index, recipe)
     notes += _without(index)
@@ -189,12 +191,15 @@ def pixel_weights(frame: pl.DataFrame, classes: int, *, balanced: bool) -> np.nd
 
     Balanced: the square root of the inverse frequency of a pixel of that class, scaled so that
     the mean over the pixels is one. The plain inverse would have a few pixels of a small class
-    outweigh everything.
+    outweigh everything. A class without a pixel weighs as much as a pixel does on average: with
+    label smoothing it counts for something, and its own frequency would make that everything.
     """
     counts = frame["mask_counts"].drop_nulls()
     if not balanced or not len(counts):
         return np.ones(classes, dtype=np.float32)
     pixels = np.array([counts.list.get(k).sum() for k in range(classes)], dtype=float)
-    share = np.maximum(pixels, 1) / np.maximum(pixels, 1).sum()
-    weights = share**-0.5
-    return np.asarray(weights / (weights * share).sum(), dtype=np.float32)
+    there = pixels > 0
+    share = pixels[there] / pixels.sum()
+    weights = np.ones(classes)
+    weights[there] = share**-0.5 / (share**0.5).sum()
+    return weights.astype(np.float32)

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from medgraft.errors import ReadError, TrainingError
+from medgraft.errors import ArgumentError, ReadError, ShapeError, TrainingError
 from medgraft.evaluate.segmentation import evaluate_segmentation, image_table, judge_image
 from medgraft.index import Index
 from medgraft.index.masks import MaskClasses, read_mask
@@ -45,7 +45,7 @@ def judge_masks(answers: Answers, index: Index, *, split: str = "test") -> Judge
     Raises:
         TrainingError: If no image of the part can be read any more.
     """
-    rows = index.part(split).frame.filter(pl.col("mask_path").is_not_null())
+    rows, doubts = _distinct(index.part(split).frame)
     assert index.mask_classes is not None
     found, lost = _rows(answers, index, rows, index.mask_classes, spacing=True)
     if len({row["spacing_known"] for row in found}) > 1:  # lengths of two kinds have no mean
@@ -55,11 +55,28 @@ def judge_masks(answers: Answers, index: Index, *, split: str = "test") -> Judge
         raise TrainingError(
             f"at least one {split} image must be readable, and none is any more: {lost[0]}"
         )
-    about = rows.select("image_id", "path", "split").unique("image_id", keep="first")
+    about = rows.select("image_id", "path", "split")
     order = {name: place for place, name in enumerate(rows["image_id"])}
     found.sort(key=lambda row: order[row["image_id"]])  # workers answer in any order
     table = image_table(found).join(about, on="image_id", how="left", maintain_order="left")
-    return Judged(table, tuple(lost))
+    return Judged(table, (*doubts, *lost))
+
+
+def _distinct(frame: pl.DataFrame) -> tuple[pl.DataFrame, list[str]]:
+    """Rows with a mask, each image once and by a name of its own; sentences about the rest.
+
+    Images that lie in one file have its content in common, and are told apart by their place.
+    """
+    place = pl.col("path").str.splitn("#", 2).struct.field("field_1").fill_null("")
+    masked = frame.filter(pl.col("mask_path").is_not_null()).with_columns(place=place)
+    kinds = pl.col("mask_id").n_unique().over("image_id", "place")
+    twice = masked.filter(kinds > 1).unique(["image_id", "place"]).height
+    rows = masked.unique(["image_id", "place"], keep="first", maintain_order=True)
+    longer = pl.concat_str("image_id", "place", separator="#")
+    shared = pl.col("image_id").is_duplicated()
+    named = pl.when(shared).then(longer).otherwise("image_id").alias("image_id")
+    doubts = [f"{twice} images have several masks that differ, and were judged by the first."]
+    return rows.with_columns(named), doubts[: bool(twice)]
 
 
 def _rows(
@@ -70,7 +87,6 @@ def _rows(
     *,
     spacing: bool,
 ) -> tuple[list[dict[str, Any]], list[str]]:
-    frame = frame.unique("image_id", keep="first", maintain_order=True)
     listed = frame.rows(named=True)
     paths = [index.file(row["path"]) for row in listed]
     rows: list[dict[str, Any]] = []
@@ -82,6 +98,8 @@ def _rows(
                 rows += _judged(one, row, index, classes, spacing=spacing)
             except ReadError as error:
                 lost.append(f"'{row['path']}' could not be judged: {error.reason}.")
+            except (ArgumentError, ShapeError) as error:  # the file is not what was indexed
+                lost.append(f"'{row['path']}' could not be judged: {error}")
     return rows, lost
 
 

@@ -40,8 +40,9 @@ def write_overlays(folder: Path, answers: Answers, index: Index, table: pl.DataF
     folder.mkdir(parents=True, exist_ok=True)
     scores = mean_dice(table)
     chosen = choose(scores, EACH[answers.dims])
-    by_id = {row["image_id"]: row for row in index.frame.iter_rows(named=True)}
-    rows = [by_id[name] for name, _ in chosen]
+    by_path = {row["path"]: row for row in index.frame.iter_rows(named=True)}
+    path_of = dict(table.select("image_id", "path").iter_rows())
+    rows = [by_path[path_of[name]] for name, _ in chosen]
     assert index.mask_classes is not None
     listed: list[dict[str, Any]] = []
     paths = [index.file(row["path"]) for row in rows]

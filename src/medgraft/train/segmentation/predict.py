@@ -14,6 +14,7 @@ from medgraft.errors import ArgumentError
 from medgraft.files import replacing
 from medgraft.index.masks import MaskClasses
 from medgraft.nets import create_dense
+from medgraft.read.formats import readers
 from medgraft.runs import RunFolder
 from medgraft.train.batches import Placement
 from medgraft.train.ensemble import open_members
@@ -21,10 +22,9 @@ from medgraft.train.hardware import find_device
 from medgraft.train.predict import MASKS, Predicted, read_answering, stored_shape
 from medgraft.train.segmentation.segmenter import Segmenter
 from medgraft.train.segmentation.whole import Answers, Segmented, segmented
+from medgraft.train.setup import NEAREST
 from medgraft.train.slices import Slicing
 from medgraft.train.supervised import Normalisation
-
-ENDINGS = (".nii.gz", ".dcm.gz", ".tar.gz")  # of names with two
 
 
 @dataclass(frozen=True)
@@ -70,6 +70,7 @@ def load_drawn(run: RunFolder, device: str = "auto") -> Drawn:
         out_channels=len(record["labels"]),
         weights=str(run.path),
         after=record["after"],
+        upsampling=record.get("upsampling") or NEAREST,
     )
     best = Segmenter(
         made.network.to(place).eval(),
@@ -139,10 +140,13 @@ def predict_masks(
 
 def _names(files: Sequence[Path]) -> list[str]:
     """The name of each mask without its ending."""
+    endings = {ending for name in readers.names() for ending in readers.get(name).suffixes}
+    longest = sorted(endings, key=len, reverse=True)
     names: dict[str, Path] = {}
     for file in files:
-        ending = next((e for e in ENDINGS if file.name.lower().endswith(e)), file.suffix)
-        name = file.name.removesuffix(file.name[len(file.name) - len(ending) :] if ending else "")
+        # a series is often called by a number with dots, whose last part is no ending
+        ending = next((e for e in longest if file.name.lower().endswith(e)), "")
+        name = file.name[: len(file.name) - len(ending)]
         if name in names:
             raise ArgumentError(
                 f"files must have names of their own, but '{names[name]}' and '{file}' would both"

@@ -4,21 +4,22 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from medgraft.errors import MissingExtraError, ShapeError
+from medgraft.errors import ShapeError
 from medgraft.nets import EncoderDecoder
+from medgraft.optional import require
 from medgraft.train.batches import Placement
 from medgraft.train.processes import Processes
 from medgraft.train.slices import Slicing
 from medgraft.train.supervised import PIXELS, Normalisation
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
 OVERLAP = 0.5  # of neighbouring windows, along each axis
 TOGETHER = 4  # windows in one pass
@@ -98,11 +99,11 @@ class Segmenter:
 
     def _answers(self, stored: np.ndarray, scale: int) -> Tensor:
         """Probabilities (B, K, *S) of what the network sees, (B, C, *S), on the processor."""
-        if self._slides(stored.shape[2:]):
+        if self.slides(stored.shape[2:]):
             return self._sliding(stored, scale)
         return self.logits(self.placement.images(stored, scale)).softmax(dim=1).cpu()
 
-    def _slides(self, size: tuple[int, ...]) -> bool:
+    def slides(self, size: tuple[int, ...]) -> bool:
         """Whether an image is looked at in windows: if it is larger, or must be padded to one."""
         if self.window is None:
             return False
@@ -110,15 +111,8 @@ class Segmenter:
         return larger or bool(why_not(self.network, size))
 
     def _sliding(self, stored: np.ndarray, scale: int) -> Tensor:
-        try:
-            from monai.inferers.utils import sliding_window_inference
-        except ImportError as error:
-            raise MissingExtraError(
-                'sliding windows need MONAI: pip install "medgraft[volumes]"'
-            ) from error
-        assert self.window is not None
         images = Placement(torch.device("cpu")).images(stored, scale)
-        answer = sliding_window_inference(
+        answer = find_sliding()(
             images,
             roi_size=self.window,
             sw_batch_size=TOGETHER,
@@ -132,6 +126,17 @@ class Segmenter:
         )
         assert isinstance(answer, Tensor)
         return answer
+
+
+def find_sliding() -> Callable[..., Any]:
+    """MONAI's inference by windows.
+
+    Raises:
+        MissingExtraError: If MONAI is not installed.
+    """
+    utils: Any = require("monai.inferers.utils", extra="volumes", purpose="a window that slides")
+    found: Callable[..., Any] = utils.sliding_window_inference
+    return found
 
 
 def why_not(network: EncoderDecoder, sides: tuple[int, ...]) -> str:

@@ -26,19 +26,21 @@ from medgraft.train.segmentation.data import Outlined, load_outlined, pixel_weig
 from medgraft.train.segmentation.judging import Judged, evaluation_of, judge_masks
 from medgraft.train.segmentation.objective import LOSS, Segmentation
 from medgraft.train.segmentation.overlays import write_overlays
-from medgraft.train.segmentation.segmenter import Segmenter
+from medgraft.train.segmentation.segmenter import Segmenter, find_sliding
 from medgraft.train.segmentation.whole import Answers
-from medgraft.train.setup import check_shape, last_stage, make_augmenter, normalisation, plan
+from medgraft.train.setup import (
+    NEAREST,
+    check_shape,
+    last_stage,
+    make_augmenter,
+    normalisation,
+    plan,
+)
 from medgraft.train.slices import slices_record
 from medgraft.train.strategies import Phase, Solver, find_strategy
 from medgraft.train.supervised import Rows
 
-UNUSED = {  # recipe keys of labels, and what they are when nobody gave them
-    "tta": None,
-    "positive": None,
-    "threshold": "youden",
-    "kept_views": None,
-}
+UNUSED = ("tta", "positive", "threshold", "kept_views")  # recipe keys of labels
 
 
 @dataclass(frozen=True)
@@ -56,7 +58,8 @@ class Segmenting:
             ArgumentError: If a key means nothing here, or the strategy fits a head.
             UnknownNameError: If there is no such loss.
         """
-        given = [key for key, value in UNUSED.items() if getattr(recipe, key) != value]
+        usual = {key: Recipe.model_fields[key].default for key in UNUSED}
+        given = [key for key in UNUSED if getattr(recipe, key) != usual[key]]
         if given:
             raise ArgumentError(
                 f"{given[0]} belongs to classification, got {getattr(recipe, given[0])!r} for"
@@ -112,9 +115,11 @@ class Masks:
             out_channels=len(self.data.classes.names),
             weights=recipe.weights,
             after=last_stage(recipe),
+            upsampling=recipe.upsampling or NEAREST,
         )
-        shape = window_of(recipe, self.data) or self.data.shape[1:]
-        check_shape(made.network.backbone, shape)
+        window = window_of(recipe, self.data)
+        shape = window or self.data.shape[1:]
+        check_shape(made.network.backbone, shape, larger="--patch {}" if window else "--size {}")
         made.network.check_sides(shape)
         first = plan(recipe, made.network.backbone)[0]
         made.network.freeze_through(first.freeze_through, norms=first.norms)
@@ -161,7 +166,14 @@ class Masks:
         )
 
     def check(self, recipe: Recipe, predictor: Segmenter, batches: Patches, folder: Path) -> None:
-        """Nothing more to refuse."""
+        """Refuse to begin what the first validation could not do.
+
+        Raises:
+            MissingExtraError: If images are answered in windows and MONAI is not there.
+        """
+        del recipe, batches, folder
+        if predictor.slides(self.data.shape[1:]):
+            find_sliding()
 
     def solve(self, solver: Solver, predictor: Segmenter, batches: Patches, recipe: Recipe) -> None:
         """Nothing to solve: `Segmenting.check` refused it."""
@@ -239,4 +251,5 @@ class Masks:
             "values": list(self.data.classes.values),
             "window": window_of(recipe, self.data),
             "slices": slices_record(self.data.store, self.data.slicing),
+            "upsampling": recipe.upsampling,
         }
