@@ -35,9 +35,7 @@ class Naming(Classifying):
         self, images: Tensor, *, seed: int, samples: np.ndarray, as_published: bool = False
     ) -> Example:
         """That of the other task."""
-        return self.distorts.example(
-            images, seed=seed, samples=samples, as_published=as_published
-        )
+        return self.distorts.example(images, seed=seed, samples=samples, as_published=as_published)
 
     def classes(self, shape: Shape) -> int:
         """The patterns, whatever the shape."""
