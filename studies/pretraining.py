@@ -1,0 +1,189 @@
+"""What a pretraining is worth: four tasks against random weights, in 2-D and 3-D, five seeds.
+
+    .venv/bin/python studies/pretraining.py --data ../shared/data --out runs/pretraining
+
+Sized for two cores: small images, a few passes, each task learnt once; about two and a half hours
+one after another with one thread each. `--only cxr-kermany` runs one archive, so that two can run at once. A
+finished run is not repeated; rewrites its part of docs/results.md from what is finished.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from results_page import circumstances, put
+
+from medgraft.cli.__main__ import main as medgraft
+from medgraft.report.words import label, percent, signed
+
+ROOT = Path(__file__).parents[1]
+TASKS = "none,autoencoder,inpainting,models_genesis,semantic_genesis"
+FLAT = (
+    "--backbone resnet18 --size 64 --precision bfloat16 --memory-format channels_last --threads 1"
+)
+
+
+@dataclass(frozen=True)
+class Archive:
+    """Images, how they are split, and what is asked of them."""
+
+    name: str
+    index: str
+    split: str
+    study: str
+
+
+ARCHIVES = (
+    Archive(
+        "cxr-kermany",
+        "--layout csv --table labels.csv --path file --label label --patient group",
+        "--test 0.2 --val 0.05 --seed 0",
+        f"{FLAT} --channels 1 --epochs 12 --batch-size 16 --tasks {TASKS} --labels 10,25,50,100"
+        " --pretraining epochs=3,batch_size=32"
+        " --discovery patterns=24,neighbours=60,size=96,crop=64,backbone=resnet18,side=64,epochs=3,batch_size=32",
+    ),
+    Archive(
+        "histo-idc",
+        "--layout csv --table labels.csv --path file --label label --patient patient",
+        "--test 0.3 --val 0.1 --seed 0",
+        f"{FLAT} --channels 3 --epochs 12 --batch-size 16 --tasks {TASKS} --labels 10,25,50,100"
+        " --pretraining epochs=4,batch_size=32"
+        " --discovery patterns=24,neighbours=30,size=96,crop=64,backbone=resnet18,side=64,epochs=6,batch_size=32",
+    ),
+    Archive(
+        "seg-wbc",
+        "--layout csv --table labels.csv --path file --mask mask"
+        " --mask-classes background=0,cytoplasm=128,nucleus=255",
+        "--test 0.3 --val 0.1 --seed 0",
+        f"{FLAT} --task segmentation --channels 3 --epochs 20 --batch-size 5 --tasks {TASKS}@epochs=12"
+        " --labels 5,10,25,50 --pretraining epochs=40,batch_size=32"
+        " --discovery patterns=10,neighbours=20,size=96,crop=64,backbone=resnet18,side=64,epochs=30,batch_size=32",
+    ),
+    Archive(
+        "vol-hippocampus",
+        "--layout image_mask --mask-classes background=0,anterior=1,posterior=2",
+        "--test 0.3 --val 0.1 --seed 0",
+        "--task segmentation --backbone unet3d_narrow --size 40 --precision bfloat16"
+        " --memory-format contiguous --threads 1 --epochs 30 --batch-size 2 --rate 2e-3 --validate-every 60"
+        f" --tasks {TASKS}@epochs=2 --labels 3,6,12 --pretraining epochs=20,batch_size=8"
+        " --discovery patterns=12,neighbours=20,size=56,crop=40,backbone=unet3d_narrow,side=32,epochs=20,batch_size=8",
+    ),
+)
+
+
+def run(archive: Archive, data: Path, out: Path) -> None:
+    """Make what is missing of one experiment."""
+    index = out / f"{archive.name}.parquet"
+    if not index.is_file():
+        call(["index", str(data / archive.name), *archive.index.split(), "--out", str(index)])
+        call(["split", str(index), *archive.split.split()])
+    flags = [*archive.study.split(), "--seeds", "5", "--pretrainings", "1"]
+    call(["pretrain-study", str(index), *flags, "--out", str(out / archive.name)])
+
+
+def call(arguments: list[str]) -> None:
+    """One command; the study ends where it fails."""
+    if status := medgraft(arguments):
+        raise SystemExit(status)
+
+
+def section(archive: Archive, folder: Path) -> str:
+    """Scores, differences and labels saved of one archive."""
+    found = json.loads((folder / "pretrain-study.json").read_text())
+    first = next(folder.glob("runs/none-*/run.json"))
+    labels = found["labels"]
+    what = "patients" if found["n_patients"] else "images"
+    number = found["n_patients"] or found["n_images"]
+    return "\n".join(
+        [
+            f"### {archive.name}: {label(found['score'])}",
+            "",
+            found["answer"],
+            "",
+            "```",
+            f"medgraft index {archive.name} {archive.index} --out {archive.name}.parquet",
+            f"medgraft split {archive.name}.parquet {archive.split}",
+            f"medgraft pretrain-study {archive.name}.parquet {archive.study} --seeds 5 --pretrainings 1"
+            f" --out {archive.name}",
+            "```",
+            "",
+            f"| begins with | {' | '.join(f'{n} labels' for n in labels)} | pretraining |",
+            "|" + " --- |" * (len(labels) + 2),
+            *(scores(one, found) for one in found["starts"]),
+            "",
+            f"| difference | {' | '.join(f'{n} labels' for n in labels)} |",
+            "|" + " --- |" * (len(labels) + 1),
+            *differences([*found["gains"], *found["added"]]),
+            "",
+            f"| saves, at the score of random weights with | {' | '.join(map(str, labels[1:]))} |",
+            "|" + " --- |" * len(labels),
+            *saved(found["saved"]),
+            "",
+            f"{found['n_images']:,} test images; intervals by {found['unit']} ({number:,} {what}) and seed."
+            f" {circumstances(json.loads(first.read_text()))}",
+            "",
+        ]
+    )
+
+
+def scores(one: dict[str, Any], found: dict[str, Any]) -> str:
+    """A start: its mean with interval, and the five seeds."""
+    cells = [f"`{one['start']}`"]
+    for point in one["points"]:
+        each = ", ".join("–" if value is None else f"{value:.3f}" for value in point["scores"])
+        cells.append(f"**{point['value']:.3f}** ({point['low']:.3f}–{point['high']:.3f}); {each}")
+    took = found["seconds"][one["start"]]["pretraining"]["mean"]
+    return f"| {' | '.join([*cells, '–' if took is None else f'{took:.0f} s'])} |"
+
+
+def differences(found: list[dict[str, Any]]) -> list[str]:
+    """A line per pair: difference, interval, p after Holm's correction."""
+    rows: dict[str, list[str]] = {}
+    for one in found:
+        bold = "**" if one["excludes_zero"] else ""
+        p = f"; p = {one['p_holm']:.2g}" if one.get("p_holm") is not None else ""
+        rows.setdefault(f"`{one['start']}` − `{one['minus']}`", []).append(
+            f"{bold}{signed(one['value'])}{bold} ({signed(one['low'])} to {signed(one['high'])}){p}"
+        )
+    return [f"| {name} | {' | '.join(cells)} |" for name, cells in rows.items()]
+
+
+def saved(found: list[dict[str, Any]]) -> list[str]:
+    """A line per start: share of labels saved."""
+    rows: dict[str, list[str]] = {}
+    for one in found:
+        least = "≥ " if one["value"] >= one["most"] - 1e-9 else ""
+        rows.setdefault(f"`{one['start']}`", []).append(
+            f"{least}{percent(one['value'])} ({percent(one['low'])} to {percent(one['high'])})"
+        )
+    return [f"| {name} | {' | '.join(cells)} |" for name, cells in rows.items()]
+
+
+def main() -> None:
+    """Run what is missing and rewrite the tables."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawTextHelpFormatter
+    )
+    parser.add_argument("--data", type=Path, default=ROOT.parent / "shared" / "data")
+    parser.add_argument("--out", type=Path, default=ROOT / "runs" / "pretraining")
+    parser.add_argument("--only", choices=[archive.name for archive in ARCHIVES])
+    parser.add_argument("--write", action="store_true", help="only write the page")
+    asked = parser.parse_args()
+    asked.out.mkdir(parents=True, exist_ok=True)
+    for archive in ARCHIVES:
+        if not asked.write and asked.only in (None, archive.name):
+            run(archive, asked.data.resolve(), asked.out)
+    parts = [
+        section(archive, asked.out / archive.name)
+        for archive in ARCHIVES
+        if (asked.out / archive.name / "pretrain-study.json").is_file()
+    ]
+    put("\n".join(parts), "pretraining")
+
+
+if __name__ == "__main__":
+    main()
