@@ -67,7 +67,7 @@ ARCHIVES = (
         "vol-hippocampus",
         "--layout image_mask --mask-classes background=0,anterior=1,posterior=2",
         "--test 0.3 --val 0.1 --seed 0",
-        "--task segmentation --backbone unet3d_narrow --size 40 --precision bfloat16"
+        "--task segmentation --backbone unet3d_narrow --size 40"
         " --memory-format contiguous --threads 1 --epochs 30 --batch-size 2 --rate 2e-3 --validate-every 60"
         f" --tasks {TASKS}@epochs=2 --labels 3,6,12 --pretraining epochs=20,batch_size=8"
         " --discovery patterns=12,neighbours=20,size=56,crop=40,backbone=unet3d_narrow,side=32,epochs=20,batch_size=8",
