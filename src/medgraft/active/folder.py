@@ -101,8 +101,18 @@ class RoundFolder:
 
     @property
     def labelled(self) -> Path:
-        """The index that was learnt from: the images with a label when the round began."""
+        """The images with a label when the round began."""
         return self.path / "labelled.parquet"
+
+    @property
+    def learnt(self) -> Path:
+        """What of it the network was trained and measured on, as the continual strategy has it."""
+        return self.path / "learnt.parquet"
+
+    @property
+    def answers(self) -> Path:
+        """What the model said of every image that could be chosen: image_id, p_<class>."""
+        return self.path / "answers.parquet"
 
     @property
     def run(self) -> RunFolder:

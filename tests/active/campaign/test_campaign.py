@@ -5,8 +5,10 @@ import shutil
 import numpy as np
 import polars as pl
 import pytest
+from sklearn.metrics import cohen_kappa_score
 
 from medgraft.active.campaign import propose as module
+from medgraft.active.campaign import training
 from medgraft.active.campaign.labelled import labelled
 from medgraft.active.campaign.propose import propose
 from medgraft.active.campaign.settings import Choosing, load_settings, opened
@@ -79,6 +81,8 @@ def test_settings_come_back_as_they_were_written(begin):
         ({"measure": 0}, {}, TableError, "--known if the index has them"),
         ({}, {"augment": ("mixup",)}, ArgumentError, "do not mix images"),
         ({}, {"labels_per_class": 3}, ArgumentError, "labels_per_class must be left out"),
+        ({"continual": "ACFT(XQ)"}, {}, UnknownNameError, "no continual strategy"),
+        ({"stop": ("platau",)}, {}, UnknownNameError, "Did you mean 'plateau'"),
         ({"continual": "ACFT(LQ)"}, {"strategy": "linear:layer2"}, ArgumentError, "fitted at once"),
         ({}, {"backbone": "resnet81"}, UnknownNameError, "resnet81"),
     ],
@@ -247,6 +251,55 @@ def test_byte_identical_images_are_asked_about_once_and_learnt_from_alike(begin,
     assert len(labelled(Index.load(folder.index), said)) == 28
 
 
+def test_acft_hq_learns_what_was_bought_and_what_was_wrong_before(begin, answer):
+    folder = begin(continual="ACFT(HQ)", measure=12)
+    go(folder)
+    answer(folder)
+    first = go(folder)
+    bought = set(batch(folder, 2))
+    answer(folder)
+    second = go(folder)
+
+    said = pl.read_parquet(first.run.predictions).filter(pl.col("split") == "train")
+    wrong = {
+        row["image_id"]
+        for row in said.iter_rows(named=True)
+        if (row["p_left"] >= row["p_right"]) != (row["y_left"] == 1)
+    }
+    used = Index.load(second.run.index).part("train").frame
+    assert set(used["image_id"]) == bought | wrong
+    assert 0 < len(wrong) < 6, "the data show nothing"
+    assert read_recipe(second).continues == str(first.run.path)
+
+
+def test_rft_draws_its_images_by_chance(begin, answer):
+    folder = begin(continual="RFT(LQ)")
+    go(folder)
+    answer(folder)
+    second = go(folder)
+    assert second.by == "random"
+    assert read_json(folder.round(2).proposal)["images"][0]["why"]["chosen_by"] == "random"
+
+
+def test_status_says_when_to_stop(begin, answer):
+    folder = begin(stop=("budget:labels=12", "agreement:kappa=0.01,rounds=1", "plateau"))
+    go(folder)
+    for _ in range(2):
+        answer(folder)
+        go(folder)
+    first, second = (pl.read_parquet(folder.round(n).answers) for n in (2, 3))
+    both = first.join(second, on="image_id", suffix="_2")
+    assert both.height == second.height < first.height
+    kappa = cohen_kappa_score(
+        (both["p_left"] >= both["p_right"]).to_list(),
+        (both["p_left_2"] >= both["p_right_2"]).to_list(),
+    )
+    found = {one["rule"].partition(":")[0]: one["why"] for one in status(folder.path)["stop"]}
+    assert found["budget"] == "the budget of 12 labels is spent"
+    assert ("agreement" in found) == (kappa >= 0.01)
+    assert "plateau" not in found
+
+
 # --- interruptions ---------------------------------------------------------------------------
 
 
@@ -256,7 +309,7 @@ def test_an_interrupted_proposal_goes_on_where_it_was(begin, answer, monkeypatch
     answer(folder)
     whole = CampaignFolder(folder.path.parent / "whole")
     shutil.copytree(folder.path, whole.path)
-    trained, real = [], module.train
+    trained, real = [], training.train
 
     def train_and_stop(*given, **more):
         trained.append(real(*given, **more))
@@ -267,12 +320,13 @@ def test_an_interrupted_proposal_goes_on_where_it_was(begin, answer, monkeypatch
 
     for step in ("train", "look_with_run", "write_json", "_queued"):
         with monkeypatch.context() as patch:
-            patch.setattr(module, step, train_and_stop if step == "train" else stop)
+            torn = (training, train_and_stop) if step == "train" else (module, stop)
+            patch.setattr(torn[0], step, torn[1])
             with pytest.raises(KeyboardInterrupt):
                 go(folder)
         assert batch(folder, 2) == []
     with monkeypatch.context() as patch:
-        patch.setattr(module, "train", stop)  # it was trained already
+        patch.setattr(training, "train", stop)  # it was trained already
         assert go(folder).number == 2
     assert len(trained) == 1
     go(whole)

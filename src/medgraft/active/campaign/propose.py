@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -14,23 +13,21 @@ import polars as pl
 
 from medgraft.active.acquisition import Score, acquisitions
 from medgraft.active.campaign.labelled import labelled, why_not
-from medgraft.active.campaign.looking import look_with_run, look_with_weights
+from medgraft.active.campaign.looking import Looked, look_with_run, look_with_weights
 from medgraft.active.campaign.reasons import probabilities, reasons
 from medgraft.active.campaign.settings import Open, opened
 from medgraft.active.campaign.start import cold_start
+from medgraft.active.campaign.training import trained
+from medgraft.active.continual import read_continual
 from medgraft.active.folder import CampaignFolder, RoundFolder
 from medgraft.errors import CheckRefusedError, OutputError, TableError
-from medgraft.files import read_json, write_json
+from medgraft.files import read_json, replacing, write_json
 from medgraft.index import Index
 from medgraft.ledger import Queued
 from medgraft.runs import RunFolder
 from medgraft.seeds import derive, generator
 from medgraft.spec import build, write
-from medgraft.train.continuing import DIVIDE, slower
-from medgraft.train.predict import read_answering
-from medgraft.train.recipe import Recipe
-from medgraft.train.record import FINISHED, now
-from medgraft.train.train import train
+from medgraft.train.record import now
 
 LEARN, MEASURE = "learn", "measure"
 
@@ -153,10 +150,10 @@ def _chosen(campaign: Open, place: RoundFolder, command: list[str]) -> dict[str,
     reason = why_not(known)
     run = None
     if reason is None:
-        run = _trained(campaign, place, command, notes)
+        run = trained(campaign, place, command, notes)
     elif place.number > 1:
         notes.append(f"No model was trained, since {reason}; chosen as at the start.")
-    by, images = _learn(campaign, index, known, waiting, run, place.number, notes)
+    by, images = _learn(campaign, index, known, waiting, run, place, notes)
     if place.number == 1:
         images += _measure(campaign, index, queued | set(known.frame["image_id"]), notes)
         images = _mixed(images, campaign.settings.recipe.seed)
@@ -191,7 +188,7 @@ def _learn(
     known: Index,
     waiting: Sequence[str],
     run: RunFolder | None,
-    number: int,
+    place: RoundFolder,
     notes: list[str],
 ) -> tuple[str, list[dict[str, Any]]]:
     """The acquisition with all its options, and what it chose."""
@@ -204,9 +201,10 @@ def _learn(
             waiting,
             list(labels),
             views=settings.views,
-            seed=derive(recipe.seed, "round", number),
+            seed=derive(recipe.seed, "round", place.number),
         )
-        text = settings.acquisition
+        _keep_answers(looked, place)
+        text = settings.acquisition if read_continual(settings.continual).chosen else "random"
     else:
         classes = len(campaign.ledger.campaign.names)
         looked = look_with_weights(recipe, index, waiting, list(labels), classes)
@@ -216,7 +214,9 @@ def _learn(
     part = build(acquisitions, text)
     by = write(text.partition(":")[0], part)
     count = min(settings.batch, looked.evidence.candidates)
-    chosen = part.select(looked.evidence, count, generator(recipe.seed, "choose", number)).tolist()
+    chosen = part.select(
+        looked.evidence, count, generator(recipe.seed, "choose", place.number)
+    ).tolist()
     scores = part.scores(looked.evidence) if isinstance(part, Score) else None
     why = reasons(looked, chosen, by=text, scores=scores, labels=labels)
     return by, [
@@ -228,6 +228,14 @@ def _learn(
         }
         for row, one in zip(chosen, why, strict=True)
     ]
+
+
+def _keep_answers(looked: Looked, place: RoundFolder) -> None:
+    """Write down what the model says of the candidates, to be compared with the next model."""
+    said = looked.evidence.probabilities[:, 0]
+    columns = {f"p_{name}": said[:, k] for k, name in enumerate(looked.names)}
+    with replacing(place.answers) as temporary:
+        pl.DataFrame({"image_id": looked.candidates, **columns}).write_parquet(temporary)
 
 
 def _words(known: Index) -> dict[str, str]:
@@ -271,41 +279,3 @@ def _mixed(images: list[dict[str, Any]], seed: int) -> list[dict[str, Any]]:
 def _queued(one: Mapping[str, Any]) -> Queued:
     keys = ("image_id", "rank", "why", "probabilities", "model")
     return Queued(**{key: one[key] for key in keys})
-
-
-# --- training -------------------------------------------------------------------------------
-
-
-def _trained(campaign: Open, place: RoundFolder, command: list[str], notes: list[str]) -> RunFolder:
-    """The finished training of a round; one that was interrupted goes on."""
-    run = place.run
-    if run.record.is_file() and read_json(run.record)["status"] == FINISHED:
-        return run
-    resume = run.recipe.is_file()
-    if not resume:
-        shutil.rmtree(run.path, ignore_errors=True)  # stopped before it had begun
-    train(place.labelled, run.path, _recipe(campaign, place, notes), command=command, resume=resume)
-    return run
-
-
-def _recipe(campaign: Open, place: RoundFolder, notes: list[str]) -> Recipe:
-    """The recipe of a round: that of the campaign, or one that goes on from the round before."""
-    recipe = campaign.settings.recipe
-    if campaign.settings.continual == "AFT(LQ)":
-        return recipe
-    earlier = [one.run for one in campaign.folder.rounds() if one.number < place.number]
-    finished = [run for run in earlier if run.weights_record.is_file()]
-    if not finished:
-        return recipe
-    last = finished[-1]
-    if list(read_answering(last)["labels"]) != _classes(place):
-        notes.append("The classes have changed, so the network was trained from the start.")
-        return recipe
-    own = {"weights": str(last.path), "continues": str(last.path)}
-    return slower(recipe, DIVIDE).model_copy(update=own)
-
-
-def _classes(place: RoundFolder) -> list[str]:
-    from medgraft.index.target import Target
-
-    return list(Target.of(Index.load(place.labelled)).names)

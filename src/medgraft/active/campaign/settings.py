@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
@@ -18,8 +18,6 @@ from medgraft.train.recipe import Recipe
 
 if TYPE_CHECKING:
     from medgraft.ledger.ledger import Ledger
-
-Continual = Literal["AFT(LQ)", "ACFT(LQ)"]
 
 
 class Choosing(BaseModel):
@@ -43,9 +41,14 @@ class Choosing(BaseModel):
         " labelled too: the curve is measured on them.",
     )
     views: int = Field(8, ge=1, description="Augmented views that the model answers for.")
-    continual: Continual = Field(
+    continual: str = Field(
         "AFT(LQ)",
-        description="AFT(LQ): each round begins with --weights; ACFT(LQ): with the round before.",
+        description="How models go on: AFT(LQ) begins with --weights in each round; ACFT(LQ),"
+        " ACFT(HQ), ACFT(Q) with the model before; RFT(LQ) draws images by chance.",
+    )
+    stop: tuple[str, ...] = Field(
+        ("plateau", "agreement"),
+        description="Rules that say when to stop; see `medgraft list stopping`.",
     )
     known: bool = Field(
         default=False,

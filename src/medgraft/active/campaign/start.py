@@ -10,7 +10,9 @@ import polars as pl
 from medgraft.active.acquisition import Score, Selection, acquisitions
 from medgraft.active.campaign.labelled import LABEL, known_labels
 from medgraft.active.campaign.settings import Choosing, Settings, save_settings
+from medgraft.active.continual import read_continual
 from medgraft.active.folder import CampaignFolder
+from medgraft.active.stopping import stopping
 from medgraft.augment import Augmenter
 from medgraft.errors import ArgumentError, TableError
 from medgraft.files import new_folder, sha256, write_text
@@ -20,7 +22,7 @@ from medgraft.index.target import as_classes
 from medgraft.ledger import Campaign, open_ledger
 from medgraft.registry import unknown_name
 from medgraft.spec import build
-from medgraft.train.continuing import DIVIDE, slower
+from medgraft.train.continuing import slower
 from medgraft.train.recipe import Recipe
 from medgraft.train.setup import check_choices
 
@@ -94,8 +96,11 @@ def _check(choosing: Choosing, recipe: Recipe) -> None:
             "views of one image need augmentations that do not mix images, got"
             f" {', '.join(recipe.augment)}. Leave mixup out, or pass --views 1."
         )
-    if choosing.continual == "ACFT(LQ)":
-        slower(recipe, DIVIDE)  # refuses what does not go on learning
+    for text in choosing.stop:
+        build(stopping, text)
+    continual = read_continual(choosing.continual)
+    if continual.start == "last":
+        slower(recipe, continual.divide)  # refuses what does not go on learning
     for key in ("continues", "labels_per_class"):
         if getattr(recipe, key) is not None:
             raise ArgumentError(

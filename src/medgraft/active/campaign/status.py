@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from medgraft.active.campaign.settings import Open, opened
+from medgraft.active.campaign.stopping import reasons_to_stop
 from medgraft.files import read_json
 from medgraft.index import Index
 
@@ -17,8 +18,8 @@ def status(path: Path) -> dict[str, Any]:
     Returns:
         `campaign` (name, classes, kind, readers_per_image), `progress`, `seconds` (median of an
         answer by reader), `agreement`, `disputes` (how many wait for an adjudicator), `curve` (a
-        row per training: round, labels, auroc with its interval, images judged, run), and `next`
-        (what to do now, in a sentence).
+        row per training: round, labels, auroc with its interval, images judged, run), `stop`
+        (rule and why, of the rules that would stop now), and `next` (what to do, in a sentence).
 
     Raises:
         TableError: If the folder holds no campaign.
@@ -38,6 +39,7 @@ def status(path: Path) -> dict[str, Any]:
             "seconds": ledger.pace(),
             "agreement": asdict(ledger.agreement(patients=_patients(campaign))),
             "curve": curve,
+            "stop": reasons_to_stop(campaign),
             "next": _next(campaign, path),
         }
 

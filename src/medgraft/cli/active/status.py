@@ -42,6 +42,8 @@ def _show(found: dict[str, Any]) -> None:
     _show_agreement(found["agreement"], about["readers_per_image"])
     if found["curve"]:
         _show_curve(found["curve"])
+    for one in found["stop"]:
+        print(f"\n{one['rule']} would stop: {one['why']}")
     print(f"\n{found['next']}")
 
 
