@@ -66,5 +66,5 @@ def _said(answers: pl.DataFrame, *, exclusive: bool) -> np.ndarray:
     columns = [name for name in answers.columns if name != "image_id"]
     told = answers.select(columns).to_numpy()
     if exclusive:
-        return np.array(columns)[told.argmax(axis=1)]
+        return np.asarray(told.argmax(axis=1))
     return np.array([";".join(np.array(columns)[row > 0.5]) for row in told])
