@@ -285,7 +285,7 @@ def test_no_process_is_left_with_a_single_image(world):
 
 
 def test_too_few_images_for_all_processes_are_refused():
-    with pytest.raises(TrainingError, match="there are 20 training images, --batch-size 5 and 3"):
+    with pytest.raises(TrainingError, match="there are 20 to learn from, --batch-size 5 and 3"):
         batches(world=3)
 
 
