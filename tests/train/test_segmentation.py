@@ -1,5 +1,6 @@
 """Learning masks: losses, whole images, runs, predictions, and what is refused."""
 
+import itertools
 import json
 import re
 import shutil
@@ -24,7 +25,8 @@ from medgraft.train.batches import Placement
 from medgraft.train.losses import losses
 from medgraft.train.recipe import Recipe, load_recipe
 from medgraft.train.segmentation.objective import dice_of
-from medgraft.train.segmentation.overlays import choose, outline, planes
+from medgraft.train.segmentation.overlays import SLICES, choose, outline, shown_slices
+from medgraft.train.segmentation.planes import planes_of
 from medgraft.train.segmentation.predict import load_drawn
 from medgraft.train.segmentation.segmenter import Segmenter
 from medgraft.train.supervised import Normalisation
@@ -318,10 +320,33 @@ class TestVolumes:
     def test_distances_are_millimetres(self, boxes):
         assert json.loads(boxes[0].evaluation.read_text())["distance_unit"] == "mm"
 
-    def test_slices_of_a_volume_can_be_chosen_without_a_script(self, boxes):
+    def test_slices_of_three_planes_can_be_chosen_without_a_script(self, boxes):
         page = boxes[0].report.read_text()
-        assert page.count('type="radio"') >= 3 * 5
+        assert page.count('type="radio"') >= 3 * 3 * 5
+        assert page.count(" checked>") == 3 * 3 + 2  # a slice of each plane, and both outlines
+        assert page.count('<span class="side">R</span>') == 2 * 3  # axial and coronal
         assert "<script" not in page
+
+    def test_pictures_and_outlines_lie_over_one_another(self, boxes):
+        folder = boxes[0].examples
+        listed = json.loads((folder / "examples.json").read_text())
+        assert [one["rank"] for one in listed] == ["worst", "middle", "best"]
+        assert [one["dice"] for one in listed] == sorted(one["dice"] for one in listed)
+        for view in (view for one in listed for view in one["views"]):
+            count = len(view["slices"])
+            assert count == len(view["differ"]) >= 1
+            size = (view["shape"][0], view["shape"][1] * count)
+            with (
+                Image.open(folder / view["image"]) as image,
+                Image.open(folder / view["truth"]) as truth,
+            ):
+                assert truth.size == image.size == size
+                seen = np.array(truth.convert("RGBA"))
+            assert {tuple(colour) for colour in seen[seen[..., 3] > 0][:, :3]} <= {(86, 180, 233)}
+            assert 0 < (seen[..., 3] > 0).mean() < 0.5
+        axial, coronal, sagittal = listed[0]["views"]
+        assert (axial["apart_mm"], coronal["apart_mm"], sagittal["apart_mm"]) == (3.0, 2.0, 1.0)
+        assert sagittal["sides"] == ["S", "P", "I", "A"]
 
     def test_a_picture_is_refused_and_the_volumes_are_not(self, boxes, tmp_path):
         picture = tmp_path / "flat.png"
@@ -412,11 +437,19 @@ class TestRefusals:
 
 
 class TestPictures:
-    def test_each_image_is_shown_once(self):
+    @pytest.mark.parametrize("most", [(4, 4, 4), (3, 1, 1)])
+    def test_each_image_is_shown_once_and_the_worst_first(self, most):
         for count in range(1, 14):
             scores = {str(number): number / count for number in range(count)}
-            chosen = [name for name, _ in choose(scores, 4)]
-            assert len(set(chosen)) == len(chosen) == min(count, 12)
+            chosen = [name for name, _ in choose(scores, *most)]
+            assert len(set(chosen)) == len(chosen) == min(count, sum(most))
+            worst = [name for name, rank in choose(scores, *most) if rank == "worst"]
+            assert chosen[: len(worst)] == worst == [str(n) for n in range(len(worst))]
+            ranks = [rank for _, rank in choose(scores, *most)]
+            if count >= 3:
+                assert {"worst", "middle", "best"} == set(ranks)
+            if count >= sum(most):
+                assert [ranks.count(rank) for rank in ("worst", "middle", "best")] == list(most)
 
     def test_outlines_lie_inside_their_class(self):
         mask = np.zeros((9, 9), np.uint8)
@@ -425,16 +458,48 @@ class TestPictures:
         assert found.sum() == 16
         assert not (found & (mask == 0)).any()
 
-    def test_slices_run_from_feet_to_head_with_the_right_side_on_the_left(self):
-        array = np.zeros((1, 3, 4, 5))
-        array[0, :, :, 4] = 7  # the highest slice, of an RAS volume
-        array[0, 2, 3, 0] = 1  # the right front corner of the lowest
-        slices, _ = planes(array, np.eye(4), (1.0, 1.0, 1.0))
-        assert (slices[-1] == 7).all()
-        assert slices[0, 0, 0, 0] == 1
+    def test_slices_run_as_people_read_them_with_the_right_side_on_the_left(self):
+        array = np.zeros((3, 4, 5))
+        array[2, 3, 0] = 1  # the right front corner at the feet of an RAS volume
+        axial, coronal, sagittal = planes_of(np.eye(4))
+        assert np.argwhere(axial.slices(array)).tolist() == [[0, 0, 0]]
+        assert np.argwhere(coronal.slices(array)).tolist() == [[0, 4, 0]]
+        assert np.argwhere(sagittal.slices(array)).tolist() == [[0, 4, 0]]
+        assert (axial.sides, coronal.sides, sagittal.sides) == (
+            ("A", "L", "P", "R"),
+            ("S", "L", "I", "R"),
+            ("S", "P", "I", "A"),
+        )
 
-    def test_a_volume_without_a_place_is_shown_along_its_first_axis(self):
-        array = np.arange(24.0).reshape(1, 2, 3, 4)
-        slices, spacing = planes(array, None, (5.0, 2.0, 1.0))
-        assert np.array_equal(slices[:, 0], array[0])
-        assert spacing == (2.0, 1.0)
+    @pytest.mark.parametrize("order", list(itertools.permutations(range(3))))
+    def test_a_volume_looks_the_same_whichever_way_its_file_lies(self, order):
+        array = np.random.default_rng(0).random((3, 4, 5))
+        given = nibabel.Nifti1Image(array, np.diag([1.0, 2.0, 3.0, 1.0]))
+        for signs in itertools.product((1, -1), repeat=3):
+            turned = given.as_reoriented(np.array(list(zip(order, signs, strict=True))))
+            pairs = zip(planes_of(given.affine), planes_of(turned.affine), strict=True)
+            for one, other in pairs:
+                assert np.array_equal(one.slices(array), other.slices(turned.get_fdata()))
+                assert one.sides == other.sides
+                zooms = turned.header.get_zooms()
+                mine = one.lengths_mm(array.shape, (1.0, 2.0, 3.0))
+                assert mine == other.lengths_mm(turned.shape, zooms)
+
+    @pytest.mark.parametrize("affine", [None, np.ones((4, 4))])
+    def test_a_volume_without_a_place_is_shown_along_its_first_axis(self, affine):
+        array = np.arange(24.0).reshape(2, 3, 4)
+        (plane,) = planes_of(affine)
+        assert np.array_equal(plane.slices(array), array)
+        assert plane.sides is None
+        assert plane.lengths_mm(array.shape, (5.0, 2.0, 1.0)) == (6.0, 4.0)
+
+    def test_slices_are_thinned_out_evenly_around_what_is_marked(self):
+        for first, last in ((0, 0), (3, 40), (10, 199), (0, 199)):
+            marked = np.zeros(200, bool)
+            marked[[first, last]] = True
+            found = shown_slices(marked)
+            assert len(found) <= SLICES
+            assert found[0] == max(0, first - 2)
+            assert len(set(np.diff(found).tolist())) <= 1
+            assert found[-1] >= last - 7
+        assert shown_slices(np.zeros(3, bool)) == [0, 1, 2]

@@ -7,7 +7,7 @@ be shown; a key that is missing or of the wrong kind is an error that names file
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, Literal, TypeVar
+from typing import Annotated, Any, Literal, Self, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
@@ -152,18 +152,50 @@ class Example(Part):
     slices: list[int] = []
     of: int = 1
 
+    @property
+    def files(self) -> list[str]:
+        """What lies beside examples.json."""
+        return [self.file]
+
+
+class View(Part):
+    """One picture of an image of examples/ and the outlines of both masks to be laid over it.
+
+    Of a volume all three are strips: its slices in one plane, under one another.
+    """
+
+    plane: str
+    image: str
+    truth: str
+    answer: str
+    shape: tuple[Annotated[int, Field(ge=1)], Annotated[int, Field(ge=1)]]
+    slices: list[int] = []
+    of: int = 1
+    apart_mm: float | None = None
+    differ: list[int] = []
+    sides: tuple[str, str, str, str] | None = None
+
+    @model_validator(mode="after")
+    def _of_each_slice(self) -> Self:
+        if self.slices and len(self.differ) != len(self.slices):
+            raise ValueError(f"differ must have {len(self.slices)} numbers, one per slice")
+        return self
+
 
 class Overlay(Part):
-    """One image of examples/ with the outlines of both masks; of a volume a strip of slices."""
+    """One image of examples/ in one plane or several, with the outlines of both masks."""
 
-    file: str
     path: str = ""
     patient_id: str | None = None
     rank: Literal["worst", "middle", "best"]
     dice: float
     classes: dict[str, float] = {}
-    slices: list[int] = []
-    of: int = 1
+    views: list[View] = []  # of pictures that were drawn in another way there are none
+
+    @property
+    def files(self) -> list[str]:
+        """What lies beside examples.json."""
+        return [name for view in self.views for name in (view.image, view.truth, view.answer)]
 
 
 class Heated(Part):

@@ -167,6 +167,7 @@ def page(saved: Saved, drawings: list[canvas.Drawing], pictures: Sequence[Pictur
         drawings={drawing.name: drawing for drawing in drawings},
         pictures=pictures,
         overlays=overlays,
+        most_slices=max((len(v.strip.slices) for one in overlays for v in one.views), default=0),
         heated=heated,
         cells=by_cell(heated),
         left_out=tables.left_out(saved.evaluation),

@@ -7,12 +7,19 @@ import struct
 from dataclasses import dataclass
 from pathlib import Path
 
-from medgraft.report.contracts import Example, Heated, Overlay
+from medgraft.report.contracts import Example, Heated, Overlay, View
 from medgraft.report.saved import Saved
 from medgraft.report.words import alias, file_name, number, shorten
 from medgraft.runs import RunFolder
 
 PICTURES = 12  # of either kind
+PNG, JPEG = "image/png", "image/jpeg"
+PLANES = {
+    "axial": "Axial, from the feet to the head",
+    "coronal": "Coronal, from the front to the back",
+    "sagittal": "Sagittal, from the right to the left",
+    "slices": "Slices along the first axis; the file does not say how it lies",
+}
 
 
 @dataclass(frozen=True)
@@ -34,6 +41,11 @@ class Strip:
         """What lies in a PNG file; `slices` are numbered from 0."""
         width, height = struct.unpack(">II", content[16:24])  # where PNG keeps them
         return cls([n + 1 for n in slices], of, (width, height // max(len(slices), 1)))
+
+    @property
+    def step(self) -> int:
+        """From one slice to the next."""
+        return self.slices[1] - self.slices[0] if len(self.slices) > 1 else 1
 
     @property
     def middle(self) -> int:
@@ -118,37 +130,77 @@ def heat_picture(folder: Path, item: Heated, place: int, *, salt: bytes) -> Heat
 
 
 @dataclass(frozen=True)
+class Looked:
+    """A picture with the outlines of both masks, as it is shown; or the slices of a volume.
+
+    Attributes:
+        name: Of the plane, in words; empty for a picture.
+        image: What was segmented, as part of the page.
+        truth: Its true outline, transparent elsewhere, likewise.
+        answer: The outline that was predicted.
+        strip: The slices, evenly apart.
+        differ: Of each slice, pixels in which the masks differ, as a share of the most.
+        begin: Which slice is shown first, from 0: where they differ most.
+        sides: Letters above, right, below and left of it; None where nobody knows.
+        apart: How far slices lie apart, in words; empty where the file does not say.
+    """
+
+    name: str
+    image: str
+    truth: str
+    answer: str
+    strip: Strip
+    differ: list[float]
+    begin: int
+    sides: tuple[str, str, str, str] | None
+    apart: str
+
+
+@dataclass(frozen=True)
 class Outlined:
-    """An image with the outlines of both masks, as it is shown."""
+    """An image with the outlines of both masks, in one view or in several planes."""
 
     anchor: str
-    source: str
     rank: str
     dice: str
     classes: dict[str, str]
     patient: str
     file: str
-    strip: Strip
+    views: list[Looked]
 
 
 def load_overlays(saved: Saved) -> list[Outlined]:
     """The worst, the middle and the best images, in the order of the run."""
-    return [_outlined(saved, one, place) for place, one in enumerate(saved.overlays, 1)]
+    seen = [one for one in saved.overlays if one.views]
+    return [_outlined(saved, one, place) for place, one in enumerate(seen, 1)]
 
 
 def _outlined(saved: Saved, one: Overlay, place: int) -> Outlined:
-    content = (saved.folder / "examples" / one.file).read_bytes()
     patient = alias(one.patient_id, saved.salt)
     several = len(one.classes) > 1
     return Outlined(
         anchor=f"image-{place}",
-        source=embedded(content),
         rank=one.rank,
         dice=number(one.dice),
         classes={n: number(value) for n, value in one.classes.items()} if several else {},
         patient=patient,
         file=_without_id(file_name(one.path), one.patient_id, patient),
-        strip=Strip.in_png(content, one.slices, one.of),
+        views=[_looked(saved.folder / "examples", view) for view in one.views],
+    )
+
+
+def _looked(folder: Path, view: View) -> Looked:
+    most = max(view.differ, default=0)
+    return Looked(
+        name=PLANES.get(view.plane, view.plane) if view.slices else "",
+        image=embedded((folder / view.image).read_bytes(), JPEG),
+        truth=embedded((folder / view.truth).read_bytes()),
+        answer=embedded((folder / view.answer).read_bytes()),
+        strip=Strip([n + 1 for n in view.slices], view.of, view.shape),
+        differ=[pixels / most if most else 0.0 for pixels in view.differ],
+        begin=view.differ.index(most) if most else len(view.slices) // 2,
+        sides=view.sides,
+        apart="" if view.apart_mm is None else f"{view.apart_mm:.3g} mm apart",
     )
 
 
@@ -190,9 +242,9 @@ def _equation(probability: float) -> str:
     return f"p {text[0]} {text[1:]}" if text[0] in "<>" else f"p = {text}"
 
 
-def embedded(content: bytes) -> str:
-    """A PNG as part of a page."""
-    return f"data:image/png;base64,{base64.b64encode(content).decode()}"
+def embedded(content: bytes, kind: str = PNG) -> str:
+    """A picture as part of a page."""
+    return f"data:{kind};base64,{base64.b64encode(content).decode()}"
 
 
 def _names(value: str | list[str] | None) -> str:

@@ -176,8 +176,8 @@ def _examples(run: RunFolder, kind: type[Shown]) -> tuple[Shown, ...]:
     if not isinstance(data, list):
         raise TableError(f"'{path}' must be a list of pictures, got {type(data).__name__}.")
     examples = tuple(checked(kind, item, path) for item in data)
-    for example in examples:
-        check_beside(path, example.file)
+    for name in (name for example in examples for name in example.files):
+        check_beside(path, name)
     return examples
 
 

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
 ROWS = tuple(in_order(SPOKES))
 ROW, GAP = 0.21, 0.13  # inches
+LETTER = 0.085  # inches that a letter of a label takes, about
 NARROW = 0.01  # half the width of the axis, at least
 
 Differences = Mapping[str, Mapping[str, Any]]
@@ -42,7 +43,8 @@ def draw(
         below = 0.62 + canvas.key_height(len(runs), columns=1)
         inside = len(rows) * (len(runs) * ROW + GAP)
         figure = canvas.paper(canvas.WIDTH, inside + below + 0.1)
-        axes = canvas.panel(figure, left=1.0, right=0.2, top=0.1, bottom=below)
+        left = max(1.0, LETTER * max(len(label(name)) for name in rows))
+        axes = canvas.panel(figure, left=left, right=0.2, top=0.1, bottom=below)
         reach = _reach(runs.values())
         axes.set_xlim(-reach, reach)
         axes.set_ylim(inside, 0)
@@ -50,6 +52,7 @@ def draw(
         axes.spines["left"].set_visible(False)
         axes.axvline(0, color=canvas.SOFT, linewidth=1.2, zorder=1)
         axes.set_xlabel("difference")
+        axes.locator_params(axis="x", nbins=5)
         handles = [_run(axes, i, found, rows, len(runs)) for i, found in enumerate(runs.values())]
         axes.set_yticks([_top(k, len(runs)) + len(runs) * ROW / 2 for k in range(len(rows))])
         axes.set_yticklabels([label(name) for name in rows])
