@@ -175,7 +175,7 @@ class TestSegmentation:
         assert truth["all_foreground", "shell"] == np.prod(SIZE)
         assert truth["one_slice", "shell"] + truth["one_slice", "core"] > 0
         shown = json.loads((run.examples / "examples.json").read_text())
-        assert len(shown) == 3
+        assert len(shown) == 5
         assert json.loads(run.evaluation.read_text())["empty"]["shell"]["both"] <= 1
 
     def test_odd_volumes_of_the_training_part_do_no_harm(self, archive, tmp_path):
