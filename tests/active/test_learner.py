@@ -286,16 +286,18 @@ class TestFittedHead:
         learner, hidden = make_learner(spots, tmp_path, strategy="linear:c=0.01,views=1")
         places = hidden.pool[:10]
         learner.load(learner.train(learner.first(0), places, truth_of(hidden, places), seed=0))
-        x = np.concatenate([learner.trunk.take(places, view).numpy() for view in (None, 0)])
-        scaler = StandardScaler().fit(x.astype(np.float64))
+        # in double precision, or scikit-learn would scale and solve in single
+        taken = [learner.trunk.take(places, view).double().numpy() for view in (None, 0)]
+        x = np.concatenate(taken)
+        scaler = StandardScaler().fit(x)
         y = np.tile(truth_of(hidden, places).argmax(axis=1), 2)
         model = LogisticRegression(C=0.01, tol=1e-8, max_iter=5000)
         model.fit(scaler.transform(x), y, np.full(20, 0.5))
-        unseen = learner.trunk.take(hidden.pool[10:], None).numpy()
+        unseen = learner.trunk.take(hidden.pool[10:], None).double().numpy()
         np.testing.assert_allclose(
             learner.answers(hidden.pool[10:]),
             model.predict_proba(scaler.transform(unseen)),
-            atol=1e-4,
+            atol=1e-6,
         )
 
     @pytest.mark.parametrize("tune", ["linear", "svm:c=0.01"])
