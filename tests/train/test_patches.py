@@ -140,6 +140,15 @@ def test_a_volume_without_foreground_or_mask_is_cut_anywhere():
     assert {int(m.unique()) for _, m in by_sample(source).values()} == {0, UNLABELLED}
 
 
+def test_of_very_many_images_few_places_of_each_are_kept(monkeypatch):
+    monkeypatch.setattr("medgraft.train.patches.PLACES", 5 * 40)
+    source = patches(foreground=1.0, per_image=100)
+    kept = [len(places) for image in source._known for places in image]
+    assert kept == [40, 1] * 4  # the organ, and a lesion of one pixel
+    found = by_sample(source)
+    assert all(found[sample][1].any() for sample in range(400))
+
+
 def test_whole_images_are_patches_too():
     source = patches(patch=SIZE, per_image=1, size=2)
     for sample, (_, mask) in by_sample(source).items():

@@ -18,7 +18,8 @@ from medgraft.progress import track
 from medgraft.seeds import derive, generator
 from medgraft.train.batches import LEAST, Placement, check_shares
 
-KEPT = 4096  # places of each class that are kept of each image: enough to choose from
+KEPT = 4096  # places of each class that are kept of each image, at most: enough to choose from
+PLACES = 2**24  # and of all images; slices of an archive can be hundreds of thousands
 
 
 class Segmented(Protocol):
@@ -146,14 +147,15 @@ class Patches:
     def _look(self) -> list[list[np.ndarray]]:
         """Of each image, for each class of foreground in it, places of its pixels."""
         places = []
+        most = max(1, min(KEPT, PLACES // len(self.rows)))
         for row in track(self.rows, what="looking for foreground", unit="masks"):
             mask = self.store.mask(row)[0]
-            found = np.unique(mask)
+            found = np.flatnonzero(np.bincount(mask.ravel()))
             classes = [np.argwhere(mask == c) for c in found if c not in (0, UNLABELLED)]
             rng = generator(self.seed, "foreground", int(row))
             places.append(
                 [
-                    p if len(p) <= KEPT else p[rng.choice(len(p), KEPT, replace=False)]
+                    p if len(p) <= most else p[rng.choice(len(p), most, replace=False)]
                     for p in classes
                 ]
             )
