@@ -94,6 +94,7 @@ def test_classes_may_come_with_definitions(spots, tmp_path):
         (["--definitions", "none.csv"], "must be a readable CSV file"),
         (["--classes", "only"], "at least 2 classes"),
         (["--classes", "a,b", "--acquisition", "entrpy"], "Did you mean 'entropy'"),
+        (["--classes", "a,b", "--slices", "1"], "a campaign looks at whole images and volumes"),
         (["--classes", "a,b", "--batch", "0"], "batch: input should be greater than or equal to 1"),
     ],
 )

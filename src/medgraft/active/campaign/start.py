@@ -77,6 +77,11 @@ def cold_start(choosing: Choosing, recipe: Recipe) -> str:
 
 
 def _check(choosing: Choosing, recipe: Recipe) -> None:
+    if recipe.slices is not None:
+        raise ArgumentError(
+            f"a campaign looks at whole images and volumes, got slices {recipe.slices}. Leave"
+            " --slices out, or choose a backbone for volumes."
+        )
     check_choices(recipe)
     build(acquisitions, choosing.acquisition)
     cold = build(acquisitions, cold_start(choosing, recipe))
