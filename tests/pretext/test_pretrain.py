@@ -158,6 +158,7 @@ class TestRun:
         else:
             assert groups == {"backbone", "decoder"}
             assert "patents" not in page
+            assert ("hidden parts restored" in page) == (task == "masked_image")
 
     def test_two_views_are_shown_and_how_often_one_finds_the_other(self, contrasted):
         assert {name.partition(".")[0] for name in load_file(contrasted.weights)} == {"backbone"}

@@ -333,6 +333,20 @@ class TestMaskedImage:
             errors = (restored[where] - was[where]).double().square()
             assert loss == pytest.approx(float(errors.mean()), rel=1e-5)
 
+    def test_a_reader_sees_what_was_not_hidden_as_it_was(self):
+        batch, found = images((32, 32)), still("masked_image")
+        made = found.example(batch, seed=0, samples=np.arange(4))
+        answer = found.answer(made.inputs)
+        for one, was, said, where in zip(
+            found.task.pictures(batch, made, answer),
+            batch,
+            answer.restored,
+            made.counted.expand_as(batch),
+            strict=True,
+        ):
+            assert torch.equal(one.images["filled"][where], said[where])
+            assert torch.equal(one.images["filled"][~where], was[~where])
+
 
 def nt_xent(one, two, temperature):
     """Chen et al. 2020, equation 1, pair by pair, over all views of a batch."""

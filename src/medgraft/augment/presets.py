@@ -21,15 +21,14 @@ PRESETS = MappingProxyType(
             "brightness:low=0.4,high=0.6",
             "contrast:low=0.8,high=1.25",
         ),
-        # The set of SimCLR (Chen et al. 2020, arXiv:2002.05709): a window, other greys and colours,
-        # another sharpness. Its window may be a twelfth of the picture, too little of a film to show
-        # what the rest shows; and as above nothing is mirrored.
+        # What SimCLR changes (Chen et al. 2020, arXiv:2002.05709), but less of it: a window of a
+        # twelfth of a film shows nothing of what the rest shows. And as above nothing is mirrored.
         "strong": (
-            "crop:low=0.4,p=1",
+            "crop:low=0.6,p=1",
             "rotate:degrees=15",
-            "brightness:low=0.35,high=0.65",
-            "contrast:low=0.6,high=1.7",
-            "saturation:low=0.4,high=2.5",
+            "brightness",
+            "contrast:low=0.75,high=1.33",
+            "saturation:low=0.5,high=2",
             "blur",
         ),
         "none": (),

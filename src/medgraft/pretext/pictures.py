@@ -22,9 +22,9 @@ def write_pictures(folder: Path, learner: Learner, rows: Rows, *, seed: int, spl
     """Write a few images as they were, as the network saw them and as it restored them.
 
     Beside the PNG files lies pretext.json, a list of {image, input, split}, with {restored, error}
-    where something is restored, {actual, answered} where something is named, and {second,
-    similarity, found} where two views of an image are sought among those of the others. The images
-    are drawn by the seed.
+    where something is restored (filled, where its hidden parts alone are), {actual, answered} where
+    something is named, and {second, similarity, found} where two views of an image are sought among
+    those of the others. The images are drawn by the seed.
 
     Args:
         folder: Where to.

@@ -117,10 +117,16 @@ class Restoring(Task):
     def pictures(
         self, images: Tensor, example: Example, answer: Answer, patterns: Tensor | None = None
     ) -> list[Picture]:
-        """An image as it was, as the network saw and as it restored it; the name of a pattern."""
+        """An image as it was, as the network saw and as it restored it; the name of a pattern.
+
+        Where hidden voxels alone are judged, the others are shown as they were: what the network
+        makes of them is nothing that it learnt.
+        """
         del images  # the targets are the images, mirrored if the input is
-        restored = _restored(answer)
+        restored, name = _restored(answer), "restored"
         errors = squared_error(restored, example.targets, example.counted).tolist()
+        if example.counted is not None:
+            restored, name = torch.where(example.counted, restored, example.targets), "filled"
         shown = []
         for number, error in enumerate(errors):
             facts: dict[str, Any] = {"error": round(error, 6)}
@@ -130,7 +136,7 @@ class Restoring(Task):
             drawn = {
                 "image": example.targets[number],
                 "input": example.inputs[number],
-                "restored": restored[number],
+                name: restored[number],
             }
             shown.append(Picture(drawn, facts))
         return shown

@@ -284,6 +284,7 @@ class PretextPicture(Part):
     input: str
     second: str | None = None
     restored: str | None = None
+    filled: str | None = None
     error: float | None = None
     actual: int | None = None
     answered: int | None = None

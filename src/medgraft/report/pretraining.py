@@ -134,7 +134,7 @@ def _pictures(run: RunFolder) -> tuple[PretextPicture, ...]:
         raise TableError(f"'{path}' must be a list of pictures, got {type(data).__name__}.")
     pictures = tuple(checked(PretextPicture, item, path) for item in data)
     for one in pictures:
-        for name in (one.image, one.input, one.second, one.restored):
+        for name in (one.image, one.input, one.second, one.restored, one.filled):
             if name is not None:
                 check_beside(path, name)
     return pictures
@@ -144,13 +144,16 @@ def _sheet(found: _Pretrained) -> Sequence[Shown]:
     folder = found.run.examples
     sheet = []
     for one in found.pictures:
-        if one.second is None:
-            files = {"as it was": one.image, "as the network saw it": one.input}
-        else:
-            files = {"as it was": one.image, "one view": one.input, "another view": one.second}
-        if one.restored is not None:
-            files["restored"] = one.restored
-        sources = {name: embedded((folder / file).read_bytes()) for name, file in files.items()}
+        files = {
+            "as it was": one.image,
+            "as the network saw it" if one.second is None else "one view": one.input,
+            "another view": one.second,
+            "restored": one.restored,
+            "its hidden parts restored": one.filled,
+        }
+        sources = {
+            name: embedded((folder / file).read_bytes()) for name, file in files.items() if file
+        }
         sheet.append(Shown(sources, _caption(one)))
     return sheet
 
