@@ -22,7 +22,7 @@ from medgraft.seeds import derive
 
 # Values that are distorted together: what fits the cache of a processor, or the memory of an
 # accelerator (places in a group are 32-bit integers).
-_GROUP, _LARGE_GROUP = 1 << 18, 1 << 28
+_GROUP, _LARGE_GROUP = 1 << 19, 1 << 28
 Bools = npt.NDArray[np.bool_]
 Floats = npt.NDArray[np.float64]
 
@@ -205,9 +205,12 @@ class Distorter:
         """
         _check(images, draw)
         targets = _mirrored(images, draw.mirrored)
-        distorted = torch.empty_like(images, memory_format=torch.contiguous_format)
         values = _GROUP if images.device.type == "cpu" else _LARGE_GROUP
         step = max(1, values // math.prod(images.shape[1:]))
+        if step >= len(images):
+            whole = self._distorted(targets, draw.parts, slice(None)).to(images.dtype)
+            return whole.clone() if whole is targets else whole, targets
+        distorted = torch.empty_like(images, memory_format=torch.contiguous_format)
         for first in range(0, len(images), step):
             group = slice(first, first + step)
             distorted[group] = self._distorted(targets[group], draw.parts, group)

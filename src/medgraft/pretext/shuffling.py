@@ -42,24 +42,27 @@ class Windows:
     Attributes:
         place: First voxel of each, int32, shape (W,).
         side: Int64, shape (D, W).
+        length: Entries of each, int64, shape (W,).
         word: A random word of each, from which its permutation is made, int32, shape (W,).
         shape: Of an image.
     """
 
     place: Tensor
     side: Tensor
+    length: Tensor
     word: Tensor
     shape: Shape
 
     def only(self, which: Tensor) -> Windows:
         """Some of them, in another order if `which` has one."""
-        side = torch.stack([along.index_select(0, which) for along in self.side])
-        place, word = (each.index_select(0, which) for each in (self.place, self.word))
-        return Windows(place, side, word, self.shape)
+        lists = (self.place, *self.side, self.length, self.word)
+        place, *side, length, word = (each.index_select(0, which) for each in lists)
+        return Windows(place, torch.stack(side), length, word, self.shape)
 
     def part(self, which: slice) -> Windows:
         """Some consecutive ones."""
-        return Windows(self.place[which], self.side[:, which], self.word[which], self.shape)
+        place, side = self.place[which], self.side[:, which]
+        return Windows(place, side, self.length[which], self.word[which], self.shape)
 
 
 @dataclass(frozen=True)
@@ -118,7 +121,7 @@ def _in_sequence(keys: Tensor, start: Tensor, side: Tensor, shape: Shape, block:
     origin = _numbers(len(keys) * math.prod(shape), keys.device).clone()
     for part in _blocks(windows, block):
         found = entries(windows.part(part))
-        lengths = windows.side[:, part].prod(0)
+        lengths = windows.length[part]
         place = run[part] - run[part.start]
         sizes = lengths.new_zeros(int(place[-1]) + 1).scatter_add_(0, place, lengths).tolist()
         _act(origin, found.voxel.long(), found.source.long(), sizes)
@@ -140,7 +143,7 @@ def _act(origin: Tensor, voxel: Tensor, source: Tensor, sizes: list[int]) -> Non
 def _from_original(keys: Tensor, start: Tensor, side: Tensor, shape: Shape, block: int) -> Tensor:
     """Let the uppermost window at each voxel read the image as it was."""
     windows = flattened(keys, start, side, shape)
-    if windows.side.prod(0).sum() > _THICK * len(keys) * math.prod(shape):
+    if windows.length.sum() > _THICK * len(keys) * math.prod(shape):
         # Windows of which nothing is seen in the end need no permutation: in images, most.
         seen = torch.zeros(len(keys), start.shape[2] + 1, dtype=torch.bool, device=keys.device)
         seen.scatter_(1, uppermost(start, side, shape).long() + 1, value=True)
@@ -160,8 +163,9 @@ def flattened(keys: Tensor, start: Tensor, side: Tensor, shape: Shape) -> Window
     dims, number = start.shape[1:]
     image = math.prod(shape) * torch.arange(len(keys), dtype=torch.int32, device=keys.device)
     place = first_voxels(start.transpose(0, 1), shape) + image[:, None]
-    lines = side.transpose(0, 1).reshape(dims, -1).long()
-    return Windows(place.flatten(), lines, words(keys, number).flatten(), shape)
+    sides = side.transpose(0, 1).reshape(dims, -1).long()
+    word = words(keys, number).flatten()
+    return Windows(place.flatten(), sides, sides.prod(0), word, shape)
 
 
 def runs(start: Tensor, side: Tensor) -> tuple[Tensor, Tensor]:
@@ -184,9 +188,10 @@ def runs(start: Tensor, side: Tensor) -> tuple[Tensor, Tensor]:
     tile = (start / side.amax(2, keepdim=True)).int()
     parity = torch.zeros_like(tile[:, 0])
     cell = torch.arange(samples, device=start.device)[:, None]
+    bits = int(tile.max()).bit_length()
     for along in tile.unbind(1):
-        parity = parity * 2 + (along & 1)
-        cell = cell * (1 + along.max()) + along
+        parity = (parity << 1) + (along & 1)
+        cell = (cell << bits) + along
     number = torch.arange(samples * count, device=start.device)
     low = len(number).bit_length()
     word = (cell.flatten() << low) | number
@@ -203,7 +208,7 @@ def runs(start: Tensor, side: Tensor) -> tuple[Tensor, Tensor]:
 def entries(windows: Windows) -> Entries:
     """List the voxels of windows, and permute each window."""
     voxel = listed(windows.place, windows.side, windows.shape)
-    lengths = windows.side.prod(0)
+    lengths = windows.length
     ends = lengths.cumsum(0)
     begins, total = (ends - lengths).int(), len(voxel)
     index = _numbers(total, voxel.device)
@@ -262,7 +267,7 @@ def uppermost(start: Tensor, side: Tensor, shape: Shape) -> Tensor:
 
 def _blocks(windows: Windows, size: int) -> Iterator[slice]:
     """Consecutive windows, about `size` entries at a time, a window at least."""
-    ends = windows.side.prod(0).cumsum(0)
+    ends = windows.length.cumsum(0)
     targets = ends.new_tensor(range(size, int(ends[-1]), size))
     cuts = torch.searchsorted(ends, targets).tolist()
     bounds = sorted({0, *cuts, len(ends)})

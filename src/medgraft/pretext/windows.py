@@ -91,19 +91,18 @@ def listed(place: Tensor, side: Tensor, shape: Shape) -> Tensor:
     """
     # Axis by axis: points become lines, planes, boxes. The longest axis comes last, which keeps
     # the lists in between short; the order must not depend on the windows.
-    order = sorted(range(len(shape)), key=lambda axis: shape[axis])
-    later = [side[axis] for axis in order]
-    for axis in order:
-        length, *later = later
-        ends, stride = length.cumsum(0), math.prod(shape[axis + 1 :])
-        total = int(ends[-1]) if len(ends) else 0
+    parts = None  # of each window so far
+    for axis in sorted(range(len(shape)), key=lambda axis: shape[axis]):
+        stride, length = math.prod(shape[axis + 1 :]), side[axis].int()
+        length = length if parts is None else repeated(length, parts, len(place))
+        ends = length.cumsum(0)
         # One stride after the other, but for the jumps from the end of a line to the next one.
-        last = (length.int() - 1).mul_(stride).add_(place)
-        steps = place.new_full((total,), stride)
+        last = (length - 1).mul_(stride).add_(place)
+        steps = place.new_full((int(length.sum()),), stride)
         steps[:1] = place[:1]
         steps.scatter_(0, ends[:-1], place[1:] - last[:-1])
         place = steps.cumsum(0, dtype=torch.int32)
-        later = [repeated(other, length, total) for other in later]
+        parts = side[axis] if parts is None else parts * side[axis]
     return place
 
 
@@ -117,11 +116,11 @@ def union(start: Tensor, side: Tensor, shape: Shape) -> Tensor:
     """
     # A bit per window says along each axis whether it holds a place; all of them must.
     bits = 2 ** torch.arange(start.shape[1], dtype=torch.int16, device=start.device)
-    held = bits.new_full((len(start), *(1,) * len(shape)), -1)
-    for axis, size in enumerate(shape):
-        place = torch.arange(size, device=start.device)
-        first, length = start[:, :, axis, None], side[:, :, axis, None]
-        inside = ((place >= first) & (place < first + length)) * bits[:, None]
-        line = [size if other == axis else 1 for other in range(len(shape))]
-        held = held & inside.sum(1, dtype=torch.int16).reshape(-1, *line)
+    place = torch.arange(max(shape), device=start.device)
+    inside = (place >= start[..., None]) & (place < (start + side)[..., None])
+    lines = (inside * bits[:, None, None]).sum(1, dtype=torch.int16)  # (B, D, largest size)
+    held = lines[:, 0, : shape[0]]
+    for axis in range(1, len(shape)):
+        along = lines[:, axis, : shape[axis]]
+        held = held[..., None] & along.reshape(-1, *(1,) * axis, shape[axis])
     return (held != 0)[:, None]

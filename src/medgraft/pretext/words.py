@@ -38,9 +38,12 @@ def hashed(first: Tensor, second: Tensor, place: Tensor) -> Tensor:
     same sequence shifted.
     """
     word = place + first
-    word = (word ^ ((word >> 16) & 0xFFFF)).mul_(_FIRST).add_(second)
-    word = (word ^ ((word >> 15) & 0x1FFFF)).mul_(_SECOND)
-    return word ^ ((word >> 16) & 0xFFFF)
+    shifted = (word >> 16).bitwise_and_(0xFFFF)
+    word.bitwise_xor_(shifted).mul_(_FIRST).add_(second)
+    torch.bitwise_right_shift(word, 15, out=shifted).bitwise_and_(0x1FFFF)
+    word.bitwise_xor_(shifted).mul_(_SECOND)
+    torch.bitwise_right_shift(word, 16, out=shifted).bitwise_and_(0xFFFF)
+    return word.bitwise_xor_(shifted)
 
 
 def mixed(word: Tensor) -> Tensor:
@@ -80,4 +83,4 @@ def unit(word: Tensor) -> Tensor:
 
     Of 23 bits: a number times a size below 2^23 then never rounds up to the size itself.
     """
-    return ((word >> 9) & 0x7FFFFF).float().mul_(2.0**-23)
+    return (word >> 9).bitwise_and_(0x7FFFFF).float().mul_(2.0**-23)
