@@ -250,21 +250,25 @@ class Distorter:
 def _alternatives(first: Floats, second: Floats, stage: Stage) -> list[Bools]:
     """Which samples each alternative happens to: if any, by the first number; by the second, which."""
     happens = first < stage.p
+    if len(stage.specs) == 1:
+        return [happens]
     chosen = np.searchsorted(np.cumsum(stage.shares())[:-1], second, side="right")
     return [happens & (chosen == place) for place in range(len(stage.specs))]
 
 
 def _mirrored(images: Tensor, mirrored: Tensor) -> Tensor:
     """Images flipped along the axes of each sample, in one go per pattern that occurs."""
-    weights = 2 ** torch.arange(mirrored.shape[1])
-    patterns = (mirrored * weights).sum(1)
-    if not patterns.any():
+    if not mirrored.any():
         return images
+    patterns = [tuple(sample) for sample in mirrored.tolist()]
     result = torch.empty_like(images)
-    for pattern in sorted(set(patterns.tolist())):
-        rows = (patterns == pattern).nonzero()[:, 0].to(images.device)
-        axes = [axis + 2 for axis in range(mirrored.shape[1]) if pattern >> axis & 1]
-        result[rows] = images[rows].flip(axes) if axes else images[rows]
+    for pattern in sorted(set(patterns)):
+        axes = [axis + 2 for axis, flipped in enumerate(pattern) if flipped]
+        alike = [row for row, other in enumerate(patterns) if other == pattern]
+        if len(alike) == len(images):
+            return images.flip(axes)
+        rows = torch.tensor(alike, device=images.device)
+        result.index_copy_(0, rows, images.index_select(0, rows).flip(axes))
     return result
 
 

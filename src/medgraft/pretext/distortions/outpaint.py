@@ -65,7 +65,9 @@ def _first(stream: Stream, shape: Shape) -> tuple[Integers, Integers]:
     """A window that shows three quarters: what is cut off is shared among the axes at random."""
     sizes = np.array(shape)
     cuts = np.sort(stream.unit(len(shape) - 1), axis=1)
-    share = np.diff(cuts, axis=1, prepend=0, append=1)
+    share = np.ones((len(cuts), len(shape)))
+    share[:, :-1] = cuts
+    share[:, 1:] -= cuts
     side = np.ceil(sizes * _SHOWN**share).astype(np.int64)
     start = (stream.unit(len(shape)) * (sizes - side + 1)).astype(np.int64)
     return start, side
