@@ -60,7 +60,7 @@ ARCHIVES = (
         " --mask-classes background=0,cytoplasm=128,nucleus=255",
         "--test 0.3 --val 0.1 --seed 0",
         f"{FLAT} --task segmentation --channels 3 --epochs 20 --batch-size 5 --tasks {TASKS}@epochs=12"
-        " --labels 5,10,25,50 --pretraining epochs=40,batch_size=32"
+        " --labels 5,10,25 --pretraining epochs=40,batch_size=32"
         " --discovery patterns=10,neighbours=20,size=96,crop=64,backbone=resnet18,side=64,epochs=30,batch_size=32",
     ),
     Archive(

@@ -9,13 +9,12 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from medgraft.augment import Augmenter, expand
-from medgraft.augment.transforms import augmentations
+from medgraft.augment import Augmenter
 from medgraft.errors import ArgumentError, TrainingError
 from medgraft.files import sha256, write_json
 from medgraft.machine import keep_freed_memory
 from medgraft.nets import outline
-from medgraft.nets.weights import check_architecture, open_weights, parameters, save_weights
+from medgraft.nets.weights import parameters, save_weights
 from medgraft.prepare import canonical, pipeline
 from medgraft.prepare.store import default_cache
 from medgraft.pretext.material import Material, load_crops, load_material
@@ -27,7 +26,7 @@ from medgraft.pretext.task import Made, Task
 from medgraft.pretext.tasks import Restoring, find_task
 from medgraft.runs import RunFolder
 from medgraft.seeds import derive
-from medgraft.spec import build, parse, write
+from medgraft.spec import parse, write
 from medgraft.train import checkpoint
 from medgraft.train.batches import Batches
 from medgraft.train.beginning import (
@@ -43,8 +42,7 @@ from medgraft.train.hardware import Compute, find_device
 from medgraft.train.loop import Loop, validation_steps
 from medgraft.train.processes import Processes
 from medgraft.train.record import FINISHED, RUNNING, Record
-from medgraft.train.schedules import schedules
-from medgraft.train.setup import check_shape, check_slices, normalisation
+from medgraft.train.setup import check_parts, check_shape, check_slices, normalisation
 from medgraft.train.strategies import Phase
 
 SEEN = 64  # images that are looked at to tell whether there is any colour
@@ -89,12 +87,7 @@ def check_choices(recipe: Pretraining) -> None:
     check_semantic(recipe, task)
     check_slices(recipe, outline(recipe.backbone, after=recipe.after))
     validation_steps(recipe)
-    if recipe.weights != "none":
-        check_architecture(open_weights(recipe.weights, backbone=recipe.backbone), recipe.backbone)
-    build(schedules, recipe.schedule)
-    pipeline(recipe.steps or ())
-    for text in expand(recipe.augment):
-        build(augmentations, text)
+    check_parts(recipe)
 
 
 def check_semantic(recipe: Pretraining, task: Task) -> None:

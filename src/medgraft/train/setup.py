@@ -52,6 +52,16 @@ def check_choices(recipe: Recipe) -> None:
     check_slices(recipe, body)
     _check_kept(recipe, plan(recipe, body))
     find_views(recipe.tta, dims=body.dims)
+    check_parts(recipe)
+
+
+def check_parts(recipe: BaseRecipe) -> None:
+    """Find wrong weights, schedules, preparation steps and augmentations of any recipe.
+
+    Raises:
+        UnknownNameError, ArgumentError: If a name or option is wrong.
+        WeightsError: If the weights are of another architecture.
+    """
     if recipe.weights != "none":
         check_architecture(open_weights(recipe.weights, backbone=recipe.backbone), recipe.backbone)
     build(schedules, recipe.schedule)

@@ -1,0 +1,196 @@
+"""Would choosing save labels? All acquisitions on frozen features, and the main contrast tuned.
+
+    .venv/bin/python studies/active_learning.py --data ../shared/data --out runs/active
+
+Four simulations of `medgraft active simulate`, five seeds each: two archives, each with a frozen
+trunk (a regression on its features, so that all acquisitions can be played) and with the network
+tuned in every round. A round that is finished is not repeated, so the study can be stopped and
+started again. `--only histo-idc-cheap` plays one; `--write` only writes the page from what is there.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import shlex
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from results_page import circumstances, put
+
+from medgraft.cli.__main__ import main as medgraft
+from medgraft.report.words import percent, signed
+
+ROOT = Path(__file__).parents[1]
+TRUNK = "--backbone resnet18 --after layer3 --weights {weights} --size 64 --threads 1"
+CHOOSERS = (
+    "aift,entropy,margin,least_confident,mutual_information,variation_ratio,core_set,badge,"
+    "typiclust,clasp_pe"
+)
+CHEAP = f"{TRUNK} --tune linear:c=0.001 --strategy AFT --acquisition {CHOOSERS} --views 8"
+TUNED = (
+    f"{TRUNK} --precision bfloat16 --memory-format channels_last --tune full --epochs 5"
+    ' --strategy "RFT,AFT,ACFT(LQ),ACFT(HQ)" --acquisition aift,entropy,core_set --views 8'
+)
+SPLITS = {"cxr-kermany": "--test 0.2 --val 0.05", "histo-idc": "--test 0.3 --val 0.1"}
+PATIENT = {"cxr-kermany": "group", "histo-idc": "patient"}
+
+
+@dataclass(frozen=True)
+class Experiment:
+    """An archive, and what is simulated on it."""
+
+    archive: str
+    name: str
+    flags: str
+
+    @property
+    def folder(self) -> str:
+        """Name of its folder."""
+        return f"{self.archive}-{self.name}"
+
+    def simulate(self, index: str, out: str, weights: str) -> list[str]:
+        """The command that plays it."""
+        flags = shlex.split(self.flags.format(weights=weights))
+        return ["active", "simulate", index, *flags, "--seeds", "5", "--out", out]
+
+
+EXPERIMENTS = (
+    Experiment("cxr-kermany", "cheap", f"{CHEAP} --start cold --batch 5 --rounds 20"),
+    Experiment("histo-idc", "cheap", f"{CHEAP} --start cold --batch 10 --rounds 20"),
+    Experiment(
+        "cxr-kermany",
+        "tuned",
+        f"{TUNED} --start 10 --batch 10 --rounds 5 --among 300 --least-steps 40",
+    ),
+    Experiment(
+        "histo-idc",
+        "tuned",
+        f"{TUNED} --start 20 --batch 20 --rounds 5 --among 300 --least-steps 40",
+    ),
+)
+
+
+def make_index(archive: str, data: Path, index: Path) -> list[list[str]]:
+    """The commands that index an archive and split it."""
+    return [
+        ["index", str(data / archive), "--layout", "csv", "--table", "labels.csv", "--path", "file",
+         "--label", "label", "--patient", PATIENT[archive], "--out", str(index)],
+        ["split", str(index), *SPLITS[archive].split(), "--seed", "0"],
+    ]  # fmt: skip
+
+
+def play(experiment: Experiment, data: Path, out: Path) -> None:
+    """Make what is missing of one simulation."""
+    index = out / f"{experiment.archive}.parquet"
+    if not index.is_file():
+        for command in make_index(experiment.archive, data, index):
+            call(command)
+    weights = data / "weights" / "resnet18_to_layer3_imagenet.safetensors"
+    call(experiment.simulate(str(index), str(out / experiment.folder), str(weights)))
+
+
+def call(arguments: list[str]) -> None:
+    """One command; the study ends where it fails."""
+    if status := medgraft(arguments):
+        raise SystemExit(status)
+
+
+# --- the page ------------------------------------------------------------------------------
+
+
+def section(experiment: Experiment, folder: Path) -> str:
+    """Answer, commands, and a line per arm."""
+    found = json.loads((folder / "results.json").read_text())
+    index = Path(f"{experiment.archive}.parquet")
+    commands = [
+        *make_index(experiment.archive, Path(), index),
+        experiment.simulate(str(index), experiment.folder, "resnet18_to_layer3_imagenet.safetensors"),
+    ]  # fmt: skip
+    record = json.loads((folder / "run.json").read_text())
+    full, labels = found["full"], found["labels"]
+    shown = [labels[len(labels) // 4], labels[len(labels) // 2], labels[-1]]
+    what = f"{found['n_patients']:,} patients" if found["n_patients"] else "patients not known"
+    return "\n".join(
+        [
+            f"### {experiment.archive}, {experiment.name}",
+            "",
+            found["answer"],
+            "",
+            "```",
+            *(shlex.join(["medgraft", *command]) for command in commands),
+            "```",
+            "",
+            "| arm | "
+            + " | ".join(f"AUROC at {n}" for n in shown)
+            + " | ALC minus random | labels for 90 % | for 95 % | saved at 95 % | a round |",
+            "|" + " --- |" * (len(shown) + 6),
+            *(line(arm, shown) for arm in found["arms"]),
+            "",
+            f"All labels: AUROC {full['value']:.3f} ({full['low']:.3f}–{full['high']:.3f})."
+            f" {found['n_images']:,} test images ({what}); intervals draw {found['unit']}s and seeds."
+            f" {circumstances(record)}",
+            "",
+        ]
+    )
+
+
+def line(arm: dict[str, Any], shown: list[int]) -> str:
+    """Scores at a few numbers of labels, area, labels needed and saved."""
+    points = {point["labels"]: point for point in arm["curve"]}
+    cells = [f"`{arm['arm']}`"]
+    for number in shown:
+        one = points[number]
+        cells.append(f"{one['value']:.3f} ({one['low']:.3f}–{one['high']:.3f})")
+    difference = arm["alc"]["linear"]["difference"]
+    if arm["arm"] == arm["reference"] or difference is None:
+        cells.append("–")
+    else:
+        bold = "**" if difference["low"] > 0 or difference["high"] < 0 else ""
+        cells.append(
+            f"{bold}{signed(difference['value'])}{bold}"
+            f" ({signed(difference['low'])} to {signed(difference['high'])})"
+        )
+    needed = {one["goal"]: one for one in arm["needed"]}
+    for goal in (0.9, 0.95):
+        value = needed[goal]["value"]
+        cells.append(f"> {max(points)}" if value is None else f"{value:.0f}")
+    cells.append(saving(needed[0.95]["saving"]))
+    cells.append(f"{arm['seconds']['whole']:.1f} s")
+    return f"| {' | '.join(cells)} |"
+
+
+def saving(found: dict[str, Any] | None) -> str:
+    """Share of labels saved, with its interval."""
+    if found is None or found["value"] is None:
+        return "–"
+    bound = f"{found['bound']} " if found["bound"] else ""
+    ends = "" if found["low"] is None else f" ({percent(found['low'])} to {percent(found['high'])})"
+    return f"{bound}{percent(found['value'])}{ends}"
+
+
+def main() -> None:
+    """Play what is missing and rewrite the tables."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawTextHelpFormatter
+    )
+    parser.add_argument("--data", type=Path, default=ROOT.parent / "shared" / "data")
+    parser.add_argument("--out", type=Path, default=ROOT / "runs" / "active")
+    parser.add_argument("--only", choices=[one.folder for one in EXPERIMENTS])
+    parser.add_argument("--write", action="store_true", help="only write the page")
+    asked = parser.parse_args()
+    asked.out.mkdir(parents=True, exist_ok=True)
+    for experiment in EXPERIMENTS:
+        if not asked.write and asked.only in (None, experiment.folder):
+            play(experiment, asked.data.resolve(), asked.out)
+    parts = [
+        section(experiment, asked.out / experiment.folder)
+        for experiment in EXPERIMENTS
+        if (asked.out / experiment.folder / "results.json").is_file()
+    ]
+    put("\n".join(parts), "active")
+
+
+if __name__ == "__main__":
+    main()
