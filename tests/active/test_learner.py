@@ -192,7 +192,9 @@ class TestEvidence:
             found.probabilities[:, 0], learner.answers(hidden.pool), atol=1e-6
         )
 
-    def test_a_group_has_all_looks_at_all_its_images(self, frozen):
+    @pytest.mark.parametrize("rows", [8192, 3])
+    def test_a_group_has_all_looks_at_all_its_images(self, frozen, monkeypatch, rows):
+        monkeypatch.setattr("medgraft.active.learner.ROWS", rows)
         learner, hidden = frozen
         learner.load(learner.first(0))
         frame = hidden.data.index.frame.with_columns(

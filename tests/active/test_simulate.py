@@ -2,6 +2,10 @@
 
 import json
 import shutil
+import signal
+import subprocess
+import sys
+import time
 
 import numpy as np
 import polars as pl
@@ -307,14 +311,14 @@ class TestRounds:
     def test_forgetting_is_counted_against_the_model_before(self, spots, tmp_path, monkeypatch):
         found, real = [], rounds.Play._look_around
 
-        def watched(one, state, known):
+        def watched(one, state, known, row):
             before, places = one.standing, one.candidates.of_these(known)
-            row = real(one, state, known)
+            after = real(one, state, known, row)
             now = all_right(one.truth[places], one.learner.answers(places), "exclusive")
             right = {p for p, yes in zip(places.tolist(), now, strict=True) if yes}
             was = set(np.flatnonzero(before.right).tolist())
             found.append(((row["knew"], row["kept"]), (len(was), len(was & right))))
-            return row
+            return after
 
         monkeypatch.setattr(rounds.Play, "_look_around", watched)
         play(
@@ -467,3 +471,34 @@ class TestCommand:
         error = capsys.readouterr().err
         assert said in error
         assert error.count("\n") == 1
+
+
+@pytest.mark.slow
+def test_ctrl_c_keeps_every_finished_round_and_the_same_command_ends_alike(spots, tmp_path):
+    out, whole = tmp_path / "out", tmp_path / "whole"
+    call = [
+        sys.executable,
+        "-m",
+        "medgraft.cli",
+        "active",
+        "simulate",
+        str(spots),
+        "--tune",
+        "full",
+    ]
+    call += ["--strategy", "ACFT(LQ)", "--batch", "2", "--rounds", "12", "--seeds", "1"]
+    call += ["--least-steps", "8", *flags()]
+    with subprocess.Popen([*call, "--out", str(out)], stderr=subprocess.PIPE, text=True) as process:
+        deadline = time.monotonic() + 120
+        while not list(out.glob("runs/*/0/checkpoint/*")):
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
+        process.send_signal(signal.SIGINT)
+        said = process.communicate(timeout=120)[1]
+    assert process.returncode == 130, said
+    assert not (out / "results.json").exists()
+    assert subprocess.run([*call, "--out", str(out)]).returncode == 0
+    assert subprocess.run([*call, "--out", str(whole)]).returncode == 0
+    for arm in ("entropy-ACFT-LQ", "random-ACFT-LQ"):
+        assert without_times(rows_of(out, arm)) == without_times(rows_of(whole, arm))
+        assert answers_of(out, arm).equals(answers_of(whole, arm))

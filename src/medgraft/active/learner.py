@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from medgraft.active.candidates import Candidates
 from medgraft.active.evidence import Evidence, Floats, Integers
 from medgraft.active.fitting import fit_some
-from medgraft.active.trunk import HALF, Kept, Passing, Trunk, half, keep, scratch
+from medgraft.active.trunk import HALF, ROWS, Kept, Passing, Trunk, half, keep, scratch
 from medgraft.errors import ArgumentError
 from medgraft.nets import Backbone
 from medgraft.progress import track
@@ -263,7 +263,7 @@ class Learner:
         sizes = candidates.sizes[chosen]
         labelled = None
         if pooled is not None:
-            pooled = _means(pooled, sizes)
+            pooled = _means(pooled, sizes, self.folder)
             labelled = None if known is None or not len(known) else self._known(candidates, known)
         probabilities, counts = _grouped(told, sizes)
         return Evidence(
@@ -277,7 +277,7 @@ class Learner:
     def _known(self, candidates: Candidates, known: Integers) -> Floats:
         images = candidates.of_these(known)
         pooled = np.concatenate([half(maps) for _, maps in self.trunk.maps(images)])
-        return _means(pooled, candidates.sizes[known])
+        return _means(pooled, candidates.sizes[known], self.folder)
 
     def _look(self, images: Integers, told: Floats, *, many: bool, features: bool) -> Floats | None:
         """Fill in what is said of the images; gives their maps as they are, if wanted."""
@@ -408,13 +408,20 @@ def _check_solver(solver: Solver | None) -> None:
         )
 
 
-def _means(pooled: Floats, sizes: Integers) -> Floats:
-    """Mean over the images of each candidate."""
+def _means(pooled: Floats, sizes: Integers, folder: Path) -> Floats:
+    """Mean over the images of each candidate, a portion of the candidates at a time."""
     if (sizes == 1).all():
         return pooled
-    starts = np.cumsum(sizes) - sizes
-    total = np.add.reduceat(pooled.astype(np.float32), starts, axis=0)
-    return (total / sizes[:, None]).astype(pooled.dtype)
+    ends = np.cumsum(sizes)
+    starts = ends - sizes
+    found = scratch((len(sizes), pooled.shape[1]), pooled.dtype, folder, "means")
+    for first in range(0, len(sizes), ROWS):
+        part = slice(first, min(first + ROWS, len(sizes)))
+        begin = starts[part.start]
+        images = pooled[begin : ends[part.stop - 1]].astype(np.float32)
+        total = np.add.reduceat(images, starts[part] - begin, axis=0)
+        found[part] = total / sizes[part, None]
+    return found
 
 
 def _grouped(told: Floats, sizes: Integers) -> tuple[Floats, Integers | None]:

@@ -31,6 +31,7 @@ from medgraft.train.scores import macro_auroc
 
 ROUNDS, ANSWERS, CHECKPOINT = "rounds.json", "answers.parquet", "checkpoint"
 Row = dict[str, Any]
+SAVE_SECONDS = 1.0  # the most that a process that is killed loses, beside the round at hand
 
 
 @dataclass
@@ -62,7 +63,8 @@ class Standing:
 class Play:
     """An arm with a seed.
 
-    Its folder has a checkpoint after every round. At the end it has `answers.parquet`, what the
+    Its folder has a checkpoint, of every round that takes a second or more and of all when it is
+    stopped. At the end it has `answers.parquet`, what the
     model of each round said of the test images, which nobody judges before all is over, and
     `rounds.json`, a row per round: `round`,
     `labels` (candidates bought so far), `images`, `bought` (numbers of candidates), `places` (their
@@ -99,6 +101,8 @@ class Play:
         self.validation_truth = data.rows("val").targets
         self.standing = Standing(right=np.zeros(len(data.stored), np.bool_))
         self._seconds: dict[str, float] = {}
+        self._kept, self._saved = 0, time.monotonic()  # rounds in the last checkpoint, and when
+        self._writing = 0.0  # seconds of it, which the next round counts
 
     @property
     def done(self) -> bool:
@@ -122,9 +126,13 @@ class Play:
         self._resume()
         for _ in self.standing.rows:
             moved()
-        for number in range(len(self.standing.rows), whole):
-            self._round(number)
-            moved()
+        try:
+            for number in range(len(self.standing.rows), whole):
+                self._round(number)
+                moved()
+        except BaseException:
+            self._save()  # whatever stopped it, the rounds that are whole are kept
+            raise
         write_answers(self.folder / ANSWERS, self.hidden, self.standing.test)
         write_json(self.folder / ROUNDS, self.standing.rows)
         checkpoint.remove(self.folder / CHECKPOINT)
@@ -162,10 +170,13 @@ class Play:
             "trained_on": len(images),
             "wrong": int(wrong.sum()),
         }
-        row |= self._look_around(state, np.concatenate([old, chosen]))
-        row["seconds"] = {**self._seconds, "whole": time.perf_counter() - began}
-        self.standing.rows = [*before.rows, row]
-        self._save(number)
+        after = self._look_around(state, np.concatenate([old, chosen]), row)
+        self._seconds["save"], self._writing = self._writing, 0.0
+        whole = time.perf_counter() - began + self._seconds["save"]
+        row["seconds"] = {**self._seconds, "whole": whole}
+        self.standing = after  # in one stroke: a stop leaves this round done, or undone
+        if time.monotonic() - self._saved >= SAVE_SECONDS:
+            self._save()
 
     @property
     def _starts_anew(self) -> bool:
@@ -205,8 +216,11 @@ class Play:
         starts = np.cumsum(self.candidates.sizes[old]) - self.candidates.sizes[old]
         return ~np.logical_and.reduceat(right, starts)
 
-    def _look_around(self, state: State, known: Integers) -> Row:
-        """What the new model says of what was bought, of the validation and of the test images."""
+    def _look_around(self, state: State, known: Integers, row: Row) -> Standing:
+        """Ask the new model about what was bought, the validation and the test images.
+
+        Fills in the row of the round, and gives where the arm stands with it.
+        """
         before, places = self.standing, self.candidates.of_these(known)
         with self._timed("answer"):
             bought = self.learner.answers(places)
@@ -214,7 +228,7 @@ class Play:
             test = self.learner.answers(self.test)
         right = np.zeros_like(before.right)
         right[places] = self._right(self.truth[places], bought)
-        row: Row = {
+        row |= {
             "score": macro_auroc(self.validation_truth, held_out) if len(held_out) else None,
             "agreement": None,
             "knew": int(before.right.sum()),
@@ -225,8 +239,7 @@ class Play:
             now = self._right(self.validation_truth, held_out)
             row |= {"knew_validation": int(was.sum()), "kept_validation": int((was & now).sum())}
             row["agreement"] = kappa(self._called(before.held_out), self._called(held_out))
-        self.standing = Standing(before.rows, state, right, held_out, [*before.test, test])
-        return row
+        return Standing([*before.rows, row], state, right, held_out, [*before.test, test])
 
     def _right(self, truth: np.ndarray, probability: np.ndarray) -> np.ndarray:
         return all_right(truth, probability, self.hidden.data.target.kind)
@@ -250,13 +263,17 @@ class Play:
 
     # --- files -------------------------------------------------------------------------
 
-    def _save(self, number: int) -> None:
-        now = self.standing
+    def _save(self) -> None:
+        now, began = self.standing, time.perf_counter()
+        if len(now.rows) == self._kept:
+            return
         tensors = {f"state/{name}": tensor for name, tensor in now.state.items()}
         tensors |= {"right": _tensor(now.right), "held_out": _tensor(now.held_out)}
         tensors["test"] = _tensor(np.stack(now.test))
         kept = Checkpoint(tensors, {"rounds": now.rows})
-        checkpoint.save(self.folder / CHECKPOINT, kept, step=number)
+        checkpoint.save(self.folder / CHECKPOINT, kept, step=len(now.rows))
+        self._kept, self._saved = len(now.rows), time.monotonic()
+        self._writing = time.perf_counter() - began
 
     def _resume(self) -> None:
         """Go back to the last round that is whole; what it bought is known again."""
@@ -272,6 +289,7 @@ class Play:
             tensors["held_out"].numpy(),
             list(tensors["test"].numpy()),
         )
+        self._kept = len(self.standing.rows)
         for row in self.standing.rows:
             places = np.array(row["places"], dtype=np.int64)
             self.truth[places] = self.oracle.buy(places)

@@ -127,13 +127,17 @@ def _main(arm: dict[str, Any]) -> dict[str, Any] | None:
 
 def _share(saved: Mapping[str, Any]) -> str:
     bound = f"{saved['bound']} " if saved["bound"] else ""
-    return f"{bound}{percent(saved['value'])}"
+    return f"{bound}{round(100 * saved['value'])} %".replace("-", "−")
+
+
+def _ends(saved: Mapping[str, Any]) -> str:
+    return f"{round(100 * saved['low'])} to {round(100 * saved['high'])} %".replace("-", "−")
 
 
 def _bounds(saved: Mapping[str, Any], found: Mapping[str, Any]) -> str:
     if saved["low"] is None:
         return ""
-    ends = f"{100 * saved['low']:.0f} to {percent(saved['high'])}".replace("-", "−")
+    ends = _ends(saved)
     return f" ({percent(found['confidence'])} interval {ends}, over {found['unit']}s and seeds)"
 
 
@@ -258,7 +262,7 @@ def _figures(found: dict[str, Any]) -> list[Drawing]:
         strategy = arms[0]["strategy"].partition(":")[0]
         lines = {
             arm["arm"] if len(references) > 1 or arm["arm"] == reference else arm["acquisition"]:
-            _line(arm, banded=arm is arms[0] or arm["arm"] == reference)
+            _line(arm, banded=arm is arms[0] or arm["arm"] == reference, chance=arm["arm"] == reference)
             for arm in arms
         }  # fmt: skip
         drawn.append(
@@ -317,9 +321,8 @@ def _needed(one: Mapping[str, Any], most: str, *, chance: bool) -> Needed:
     elif saved["value"] is None:
         text, bounds = "unknown", ""
     else:
-        text = _share(saved).replace("-", "−")
-        low, high = saved["low"], saved["high"]
-        bounds = "" if low is None else f"{100 * low:.0f} to {percent(high)}".replace("-", "−")
+        text = _share(saved)
+        bounds = "" if saved["low"] is None else _ends(saved)
     return Needed(shown(one["value"]), f"{shown(one['low'])} to {shown(one['high'])}", text, bounds)
 
 

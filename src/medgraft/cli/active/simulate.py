@@ -173,5 +173,9 @@ def _saved(arm: dict[str, Any]) -> str:
     if arm["arm"] == arm["reference"] or one is None or one["value"] is None:
         return ""
     bound = f"{one['bound']} " if one["bound"] else ""
-    ends = "" if one["low"] is None else f" ({100 * one['low']:.0f} to {100 * one['high']:.0f} %)"
-    return f"{bound}{100 * one['value']:.0f} %{ends}"
+    ends = (
+        ""
+        if one["low"] is None
+        else f" ({round(100 * one['low'])} to {round(100 * one['high'])} %)"
+    )
+    return f"{bound}{round(100 * one['value'])} %{ends}"

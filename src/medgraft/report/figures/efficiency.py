@@ -25,6 +25,7 @@ class Line:
         low: Lower ends of its intervals.
         high: Upper ends.
         banded: Whether its interval is drawn; bands of many lines hide each other.
+        chance: Whether it bought at random: the line that the others are seen against.
     """
 
     labels: Sequence[int]
@@ -32,6 +33,7 @@ class Line:
     low: Values
     high: Values
     banded: bool = False
+    chance: bool = False
 
 
 def draw(
@@ -74,7 +76,9 @@ def draw(
 
 
 def _line(axes: Axes, line: Line, i: int) -> Any:
-    look = canvas.line_style(i)
+    look: dict[str, Any] = canvas.line_style(i)
+    if line.chance:
+        look = {"color": canvas.INK, "linestyle": (0, (1.2, 1.2)), "linewidth": 2.2}
     value, low, high = (_gaps(values) for values in (line.value, line.low, line.high))
     if line.banded:
         axes.fill_between(line.labels, low, high, color=look["color"], alpha=0.16, linewidth=0)
