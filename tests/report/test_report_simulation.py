@@ -227,7 +227,7 @@ class TestSentences:
 
     def test_a_saving_that_excludes_zero_is_claimed_with_its_interval(self, written):
         _, found, page = written
-        assert found["answer"].startswith("Active learning saved ")
+        assert found["answer"].startswith("Active learning by entropy saved ")
         assert "entropy AFT(LQ): It reached 95 % of the AUROC of all labels (" in found["answer"]
         assert "buying at random reached it with" in found["answer"]
         assert "over patients and seeds" in found["answer"]
@@ -237,7 +237,7 @@ class TestSentences:
     def test_the_answer_is_about_what_was_named_first_and_not_the_best(self, tmp_path):
         first = {name: SKILL[name] for name in ("margin AFT(LQ)", "entropy AFT(LQ)", "RFT(LQ)")}
         said, _ = self.said(tmp_path, first)
-        assert said.startswith("Active learning cost labels here")
+        assert said.startswith("Active learning by margin cost labels here")
         assert "margin AFT(LQ): It had not reached 95 %" in said
         assert "more labels" in said
 
@@ -245,13 +245,13 @@ class TestSentences:
         said, _ = self.said(
             tmp_path, {"entropy AFT(LQ)": SKILL["RFT(LQ)"], "RFT(LQ)": SKILL["RFT(LQ)"]}
         )
-        assert said.startswith("Active learning did not help here.")
+        assert said.startswith("Active learning by entropy did not help here.")
 
     def test_where_chance_fails_the_saving_is_a_least_one(self, tmp_path):
         said, _ = self.said(
             tmp_path, {"entropy AFT(LQ)": (0.5, 1.9, 2.1, 2.2), "RFT(LQ)": (0.1, 0.2, 0.3, 0.4)}
         )
-        assert "Active learning saved at least " in said
+        assert "Active learning by entropy saved at least " in said
         assert "buying at random had not reached it with 80 labels" in said
 
     def test_where_neither_gets_there_nothing_is_claimed(self, tmp_path):
@@ -260,7 +260,7 @@ class TestSentences:
             {"entropy AFT(LQ)": (0.1, 0.2, 0.3, 0.4), "RFT(LQ)": (0.1, 0.2, 0.3, 0.4)},
             cost_per_label=2.0,
         )
-        assert said.startswith("Active learning was not seen to save labels here.")
+        assert said.startswith("Active learning by entropy was not seen to save labels here.")
         assert "Neither it nor buying at random reached 95 %" in said
         assert "cannot be said" in page
 

@@ -110,14 +110,14 @@ def answer(found: dict[str, Any]) -> tuple[str, str]:
 
 
 def _headline(arm: dict[str, Any]) -> str:
-    saved = _main(arm)
+    saved, what = _main(arm), f"Active learning by {arm['acquisition']}"
     if saved is None or saved["value"] is None:
-        return "Active learning was not seen to save labels here"
+        return f"{what} was not seen to save labels here"
     if saved["low"] is not None and saved["low"] > 0:
-        return f"Active learning saved {_share(saved)} of the labels"
+        return f"{what} saved {_share(saved)} of the labels"
     if saved["high"] is not None and saved["high"] < 0:
-        return "Active learning cost labels here, and saved none"
-    return "Active learning did not help here"
+        return f"{what} cost labels here, and saved none"
+    return f"{what} did not help here"
 
 
 def _main(arm: dict[str, Any]) -> dict[str, Any] | None:
@@ -260,11 +260,7 @@ def _figures(found: dict[str, Any]) -> list[Drawing]:
     for place, reference in enumerate(references):
         arms = [arm for arm in found["arms"] if arm["reference"] == reference]
         strategy = arms[0]["strategy"].partition(":")[0]
-        lines = {
-            arm["arm"] if len(references) > 1 or arm["arm"] == reference else arm["acquisition"]:
-            _line(arm, banded=arm is arms[0] or arm["arm"] == reference, chance=arm["arm"] == reference)
-            for arm in arms
-        }  # fmt: skip
+        lines = {_key(arm, alone=len(references) == 1): _line(arm, first=arms[0]) for arm in arms}
         drawn.append(
             efficiency.draw(
                 lines,
@@ -277,10 +273,17 @@ def _figures(found: dict[str, Any]) -> list[Drawing]:
     return drawn
 
 
-def _line(arm: dict[str, Any], *, banded: bool) -> Line:
-    points = arm["curve"]
+def _key(arm: dict[str, Any], *, alone: bool) -> str:
+    """The name of a line: the acquisition alone where there is one strategy."""
+    chosen = arm["arm"] != arm["reference"]
+    return str(arm["acquisition"] if alone and chosen else arm["arm"])
+
+
+def _line(arm: dict[str, Any], *, first: dict[str, Any]) -> Line:
+    points, chance = arm["curve"], arm["arm"] == arm["reference"]
     value, low, high = ([point[key] for point in points] for key in ("value", "low", "high"))
-    return Line([point["labels"] for point in points], value, low, high, banded=banded)
+    labels = [point["labels"] for point in points]
+    return Line(labels, value, low, high, banded=chance or arm is first, chance=chance)
 
 
 # --- tables -------------------------------------------------------------------------------
@@ -323,7 +326,9 @@ def _needed(one: Mapping[str, Any], most: str, *, chance: bool) -> Needed:
     else:
         text = _share(saved)
         bounds = "" if saved["low"] is None else _ends(saved)
-    return Needed(shown(one["value"]), f"{shown(one['low'])} to {shown(one['high'])}", text, bounds)
+    ends = [shown(one["low"]), shown(one["high"])]
+    interval = "" if ends[0] == ends[1] else " to ".join(ends)
+    return Needed(shown(one["value"]), interval, text, bounds)
 
 
 def _area_rows(found: dict[str, Any]) -> list[tuple[str, list[tuple[Value, Difference | None]]]]:

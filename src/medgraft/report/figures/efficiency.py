@@ -107,4 +107,5 @@ def _caption(lines: Mapping[str, Line], full: float | None) -> str:
         text += (
             f" Bands hold 95 % of the replicates over patients and seeds ({' and '.join(banded)})."
         )
+    text += " The dotted line buys at random." if any(one.chance for one in lines.values()) else ""
     return text + ("" if full is None else " The dashed line is what all labels give.")
