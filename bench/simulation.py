@@ -17,13 +17,12 @@ from medgraft.active.simulate import simulate
 from medgraft.index import Index
 from medgraft.train.recipe import Recipe
 
-FILMS, BATCH, ROUNDS = 1200, 20, 8
-WAYS = {  # what is tuned: (way to go on, rounds)
-    "linear:c=0.001": ("AFT", ROUNDS),
-    "head": ("ACFT(HQ)", ROUNDS),
-    "full": ("ACFT(HQ)", 3),
+FILMS, VIEWS, BATCH = 500, 4, 20
+WAYS = {  # what is tuned: (way to go on, what chooses, rounds)
+    "linear:c=0.001": ("AFT", ("aift", "entropy", "core_set"), 8),
+    "head": ("ACFT(HQ)", ("aift", "entropy", "core_set"), 8),
+    "full": ("ACFT(HQ)", ("aift",), 3),
 }
-ACQUISITIONS = ("aift", "entropy", "core_set", "random")
 WORK = ("look", "train", "answer")
 
 
@@ -32,13 +31,15 @@ def measure() -> Table:
     rows = []
     with tempfile.TemporaryDirectory() as folder:
         index = _index(Path(folder) / "films.parquet")
-        for tune, (strategy, rounds) in WAYS.items():
-            out = _played(index, Path(folder) / tune.partition(":")[0], tune, strategy, rounds)
+        for tune, (strategy, chosen, rounds) in WAYS.items():
+            out = Path(folder) / tune.partition(":")[0]
+            _play(index, out, tune, strategy, chosen, rounds)
             rows += [_row(tune, strategy, path) for path in sorted((out / "runs").iterdir())]
     return Table(
         title="Rounds of a simulation",
         text=(
-            f"{FILMS:,} chest films at 64 pixels, ResNet-18, 70 % of them a pool, 8 views, batches of {BATCH}."
+            f"{FILMS:,} chest films at 64 pixels, ResNet-18, 70 % of them a pool, {VIEWS} views, batches of"
+            f" {BATCH}."
             " Looking at the pool, training and answering are forward and backward passes; the rest is"
             " choosing, counting and writing the checkpoint. Medians over rounds, wall time."
         ),
@@ -62,21 +63,23 @@ def _index(path: Path) -> Path:
     return path
 
 
-def _played(index: Path, out: Path, tune: str, strategy: str, rounds: int) -> Path:
+def _play(
+    index: Path, out: Path, tune: str, strategy: str, chosen: tuple[str, ...], rounds: int
+) -> None:
     recipe = Recipe(
         strategy=tune, size=64, epochs=5, precision="float32", memory_format="contiguous"
     )
     asked = Settings(
-        acquisitions=ACQUISITIONS,
+        acquisitions=chosen,
         strategies=(strategy,),
         start=BATCH,
         batch=BATCH,
         rounds=rounds,
         seeds=1,
-        views=8,
+        views=VIEWS,
         least_steps=40,
     )
-    return simulate(index, out, recipe, asked, command=[])
+    simulate(index, out, recipe, asked, command=[])
 
 
 def _row(tune: str, strategy: str, path: Path) -> tuple[str, ...]:
