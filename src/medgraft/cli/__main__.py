@@ -16,6 +16,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
+from medgraft.cli._called import calling
 from medgraft.errors import CheckRefusedError, MedgraftError
 from medgraft.registry import unknown_name
 
@@ -42,7 +43,8 @@ def main(arguments: list[str] | None = None) -> int:
     """
     arguments = sys.argv[1:] if arguments is None else arguments
     try:
-        return _run(arguments)
+        with calling(arguments):
+            return _run(arguments)
     except CheckRefusedError as error:
         print(f"refused: {error}", file=sys.stderr)
         return REFUSED

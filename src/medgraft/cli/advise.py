@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import sys
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import tyro
 
+from medgraft.cli._called import called
 from medgraft.cli.train import Flags, value_of
 from medgraft.train.recipe import Recipe, load_recipe
 
@@ -73,7 +73,7 @@ class Advise:
     def _verified(self, found: Advice, out: Path) -> dict[str, Any]:
         from medgraft.advise.verify import verify
 
-        command = ["medgraft", *sys.argv[1:]]
+        command = called()
         return verify(found, self.index, out / "verify", command=command)
 
 

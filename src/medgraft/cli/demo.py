@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import tyro
+
+from medgraft.cli._called import called
 
 if TYPE_CHECKING:
     from medgraft.index.build import Built
@@ -82,7 +83,7 @@ class Demo:
         index.save(path)
         index.save_rejects(path)
         print(table(index))
-        run = train(path, self.out / "run", recipe, command=["medgraft", *sys.argv[1:]])
+        run = train(path, self.out / "run", recipe, command=called())
         assert run is not None  # there is one process
         page = write_report(run.path)
         show(read_json(run.evaluation))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -10,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import tyro
 from pydantic import ModelWrapValidatorHandler, ValidationError, model_validator
 
+from medgraft.cli._called import called
 from medgraft.cli.train import WrongFlagError
 from medgraft.pretext.discovery.settings import Settings
 from medgraft.spec import first_problem
@@ -60,7 +60,7 @@ class Discover:
             self.index,
             self.out,
             Settings(**self.settings.model_dump()),
-            command=["medgraft", *sys.argv[1:]],
+            command=called(),
         )
         page = write_discovery(self.out)
         _tell(found)

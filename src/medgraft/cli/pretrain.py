@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import sys
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import tyro
 
+from medgraft.cli._called import called
 from medgraft.cli.train import InOneLine, recipe_file
 from medgraft.pretext.recipe import Pretraining
 from medgraft.train.recipe import load_recipe
@@ -55,7 +55,7 @@ class Pretrain:
             self.index,
             self.out,
             Pretraining(**self.settings.model_dump()),
-            command=["medgraft", *sys.argv[1:]],
+            command=called(),
             resume=self.resume,
         )
         if run is not None:  # the first process reports

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -10,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import tyro
 from pydantic import Field
 
+from medgraft.cli._called import called
 from medgraft.cli.train import Flags, value_of
 from medgraft.train.recipe import load_recipe
 
@@ -75,7 +75,7 @@ class PretrainStudy:
             self.index,
             self.out,
             asked,
-            command=["medgraft", *sys.argv[1:]],
+            command=called(),
             finish=write_any_report,
         )
         page = write_pretraining_study(self.out, replicates=asked.tuning.replicates)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any, Self
@@ -10,6 +9,7 @@ from typing import Annotated, Any, Self
 import tyro
 from pydantic import BaseModel, ModelWrapValidatorHandler, ValidationError, model_validator
 
+from medgraft.cli._called import called
 from medgraft.errors import ArgumentError, MedgraftError
 from medgraft.runs import RunFolder
 from medgraft.spec import first_problem
@@ -79,7 +79,7 @@ class Train:
             self.index,
             self.out,
             Recipe(**self.settings.model_dump()),
-            command=["medgraft", *sys.argv[1:]],
+            command=called(),
             resume=self.resume,
         )
         if run is None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any
@@ -10,6 +9,7 @@ from typing import Annotated, Any
 import tyro
 from pydantic import Field
 
+from medgraft.cli._called import called
 from medgraft.cli.train import Flags, value_of
 from medgraft.train.recipe import Recipe, load_recipe
 
@@ -67,7 +67,7 @@ class Transfer:
             recipe,
             read_arms(self.arms, weights=recipe.weights),
             seeds=self.seeds,
-            command=["medgraft", *sys.argv[1:]],
+            command=called(),
             finish=write_report,
         )
         page = write_transfer(self.out, replicates=recipe.replicates)

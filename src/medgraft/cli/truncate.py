@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -10,6 +9,7 @@ from typing import Annotated, Any, Literal
 import tyro
 from pydantic import Field
 
+from medgraft.cli._called import called
 from medgraft.cli.train import Flags, value_of
 from medgraft.train.recipe import Recipe, load_recipe
 
@@ -70,7 +70,7 @@ class Truncate:
             self.run_folder,
             self.out,
             recipe,
-            command=["medgraft", *sys.argv[1:]],
+            command=called(),
             resume=self.resume,
             most=self.most,
         )

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
 import tyro
+
+from medgraft.cli._called import called
 
 
 @dataclass(frozen=True)
@@ -32,9 +33,7 @@ class Propose:
         from medgraft.active.campaign.propose import propose
         from medgraft.report import write_report
 
-        done = propose(
-            self.campaign, command=["medgraft", *sys.argv[1:]], unfinished=self.unfinished
-        )
+        done = propose(self.campaign, command=called(), unfinished=self.unfinished)
         print(f"batch {done.number}: {done.learn} images to learn from, chosen by {done.by}")
         if done.measure:
             print(f"and {done.measure} drawn by chance to measure on, mixed among them")

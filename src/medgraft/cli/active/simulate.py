@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any
@@ -10,6 +9,7 @@ from typing import Annotated, Any
 import tyro
 from pydantic import Field
 
+from medgraft.cli._called import called
 from medgraft.cli.train import Flags, value_of
 from medgraft.train.recipe import Recipe, load_recipe
 
@@ -86,9 +86,7 @@ class Simulate:
         from medgraft.report import write_simulation
 
         recipe = Recipe(**{**self.settings.model_dump(), "strategy": self.tune})
-        folder = simulate(
-            self.index, self.out, recipe, self._asked(), command=["medgraft", *sys.argv[1:]]
-        )
+        folder = simulate(self.index, self.out, recipe, self._asked(), command=called())
         page = write_simulation(folder, replicates=recipe.replicates)
         _show(read_json(folder / "results.json"))
         print(f"\nreport: {page}")
