@@ -57,8 +57,8 @@ class Experiment:
 
 
 EXPERIMENTS = (
-    Experiment("cxr-kermany", "cheap", f"{CHEAP} --start cold --batch 5 --rounds 20"),
-    Experiment("histo-idc", "cheap", f"{CHEAP} --start cold --batch 10 --rounds 20"),
+    Experiment("cxr-kermany", "cheap", f"{CHEAP} --start 10 --batch 5 --rounds 18"),
+    Experiment("histo-idc", "cheap", f"{CHEAP} --start 10 --batch 10 --rounds 19"),
     Experiment(
         "cxr-kermany",
         "tuned",
@@ -108,9 +108,9 @@ def section(experiment: Experiment, folder: Path) -> str:
         *make_index(experiment.archive, Path(), index),
         experiment.simulate(str(index), experiment.folder, "resnet18_to_layer3_imagenet.safetensors"),
     ]  # fmt: skip
-    record = json.loads((folder / "run.json").read_text())
+    record = json.loads((folder / "simulation.json").read_text())
     full, labels = found["full"], found["labels"]
-    shown = [labels[len(labels) // 4], labels[len(labels) // 2], labels[-1]]
+    shown = [labels[len(labels) // 5], labels[len(labels) // 2], labels[-1]]
     what = f"{found['n_patients']:,} patients" if found["n_patients"] else "patients not known"
     return "\n".join(
         [

@@ -22,8 +22,9 @@ def put(text: str, mark: str, page: Path = PAGE) -> None:
 def circumstances(record: dict[str, Any]) -> str:
     """Precision, machine, versions and date, from the run.json of one of the runs."""
     compute, hardware = record["compute"], record["hardware"]
+    arithmetic = [compute[key] for key in ("precision", "memory_format") if key in compute]
     return (
-        f"{compute['precision']}, {compute['memory_format']}, {hardware['processor']},"
+        f"{', '.join(arithmetic)}, {hardware['processor']},"
         f" {hardware['cores']} cores; torch {record['versions']['torch']},"
         f" Python {platform.python_version()}, {date.today()}."
     )
