@@ -1,6 +1,6 @@
 """Write what the code itself can say: the file tree, the commands, the recipe.
 
-``python docs/generate.py`` rewrites the README between its markers and three reference pages.
+``python docs/generate.py`` rewrites the README between its markers and its reference pages.
 ``tests/test_docs.py`` calls the same functions and fails where a page is stale.
 """
 
@@ -21,6 +21,7 @@ from pydantic.fields import FieldInfo
 
 from medgraft.active.acquisition import Acquisition, Score, acquisitions
 from medgraft.cli.__main__ import commands, main, summary
+from medgraft.index.layouts import Layout, layouts
 from medgraft.pretext.recipe import Pretraining
 from medgraft.train.recipe import Recipe
 
@@ -180,6 +181,43 @@ def _acquisition(name: str, kind: type[Acquisition], scores: list[str]) -> Itera
     yield from (f"Source: {kind.source}.", "")
 
 
+def layout_page() -> str:
+    """Every layout: by what it is recognised, what it makes of a folder, where it comes from."""
+    kinds = [layouts.get(name) for name in layouts.names()]
+    sets = [kind for kind in kinds if kind.published]
+    return "\n".join(
+        [
+            "# Layouts",
+            "",
+            "How images, labels and patients lie in a folder. `medgraft index SOURCE` looks at names"
+            " and first bytes and says which layout it took and why;",
+            "where several fit it asks, and `--layout NAME` decides. The layout of a published set"
+            " comes before those of no particular set.",
+            "How to use them: [index a published set](../how-to/index-a-published-set.md)."
+            " This page is written by `python docs/generate.py`.",
+            "",
+            "## Of any set",
+            *(line for kind in kinds if not kind.published for line in _layout(kind)),
+            "",
+            "## Of published sets",
+            "",
+            f"There are {len(sets)}. Their known flaws are said or stand in the rejects; nothing is"
+            " mended in silence.",
+            *(line for kind in sets for line in _layout(kind)),
+            "",
+        ]
+    )
+
+
+def _layout(kind: Layout) -> Iterator[str]:
+    takes = ", ".join(f"`--{name}`" for name in sorted(kind.takes))
+    yield from ("", f"### {kind.name}", "", inspect.cleandoc(kind.find.__doc__ or ""), "")
+    yield f"- recognised by: {inspect.cleandoc(kind.recognise.__doc__ or '')}"
+    if takes:
+        yield f"- takes {takes}"
+    yield f"- source: {kind.source}"
+
+
 def _keys(fields: Mapping[str, FieldInfo]) -> list[str]:
     rows = (
         f"| `{name}` | {_type(field)} | `{_default(field)}` | {field.description} |"
@@ -244,6 +282,7 @@ def pages() -> dict[Path, str]:
         ROOT / "docs/reference/commands.md": command_page(),
         ROOT / "docs/reference/recipe.md": recipe_page(),
         ROOT / "docs/reference/acquisitions.md": acquisition_page(),
+        ROOT / "docs/reference/layouts.md": layout_page(),
     }
 
 

@@ -11,6 +11,8 @@ from medgraft.index.layouts import Asked, choose, layouts
 from medgraft.read import read
 
 EXAMPLES = Path(__file__).parent / "layouts"
+PUBLISHED = [name for name in layouts.names() if layouts.get(name).published]
+GENERAL = [name for name in layouts.names() if name not in PUBLISHED]
 
 
 @pytest.fixture(params=layouts.names())
@@ -38,6 +40,20 @@ def test_auto_takes_the_right_layout_or_asks(example):
     else:
         assert part.name == name
         assert why
+
+
+@pytest.mark.parametrize("example", PUBLISHED, indirect=True)
+def test_a_published_set_is_recognised_without_a_question(example):
+    name, root, _, _ = example
+    part, why = choose("auto", root, Asked())
+    assert part.name == name
+    assert "\n" not in why
+
+
+def test_no_published_set_is_taken_for_another(example):
+    name, root, _, _ = example
+    others = [n for n in PUBLISHED if n != name]
+    assert [n for n in others if layouts.get(n).recognise(root)] == []
 
 
 def test_an_empty_folder_is_not_recognised_and_not_indexed(example, tmp_path):
@@ -68,8 +84,13 @@ def test_every_row_can_be_read_and_is_described_rightly(example):
         assert (row["low"], row["high"]) == (array.min(), array.max())
 
 
+@pytest.mark.parametrize("example", GENERAL, indirect=True)  # decoding is the same for all others
 def test_processes_and_no_processes_give_the_same_index(example):
     name, root, asked, _ = example
+    if layouts.get(name).published:
+        pytest.skip(
+            "what is decoded in processes is the same for all; those of no set stand for it"
+        )
     one = build(root, layout=name, asked=asked, workers=0).index
     two = build(root, layout=name, asked=asked, workers=2).index
     assert one.frame.equals(two.frame)

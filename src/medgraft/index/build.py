@@ -87,7 +87,7 @@ def build(
     found = part.find(source.absolute(), asked)
     gathered = _with_patients(_Gathered(found.frame, found.rejects), pattern)
     gathered = _measured(gathered, found.root, decode=decode, workers=workers)
-    gathered, classes, said = _classed(gathered, mask_classes)
+    gathered, classes, said = _classed(gathered, mask_classes, found.mask_classes)
     if gathered.frame.is_empty():
         raise TableError(_nothing_left(source, gathered.rejects))
     known = "patient_id" in gathered.frame.columns and gathered.frame["patient_id"].count() > 0
@@ -171,11 +171,12 @@ def _masks(frame: pl.DataFrame) -> dict[str, str]:
 
 
 def _classed(
-    gathered: _Gathered, asked: MaskClasses | None
+    gathered: _Gathered, asked: MaskClasses | None, published: MaskClasses | None
 ) -> tuple[_Gathered, MaskClasses | None, list[str]]:
     """Rows with the pixels of each class, the classes, and sentences for the user.
 
-    Rows whose mask holds a number of no class are rejects.
+    The classes are those that the user asked for, or those that the layout says, or the numbers
+    found. Rows whose mask holds a number of no class are rejects.
     """
     frame, rejects = gathered.frame, list(gathered.rejects)
     if "mask_id" not in frame.columns or frame["mask_id"].count() == 0:
@@ -188,7 +189,8 @@ def _classed(
         return _Gathered(frame.drop(drop), rejects), None, []
     values = [dict(pairs) if pairs is not None else None for pairs in frame["mask_values"]]
     found = sorted({value for pairs in values if pairs is not None for value in pairs})
-    classes = asked or _found_classes(found)
+    named = asked or published
+    classes = named or _found_classes(found)
     wrong = [sorted(set(p or ()) - set(classes.values)) if classes else [] for p in values]
     for path, mask, strange in zip(frame["path"], frame["mask_path"], wrong, strict=True):
         if strange and classes:
@@ -199,7 +201,7 @@ def _classed(
         pl.Series("mask_counts", counts, dtype=pl.List(pl.Int64))
     )
     kept = kept.filter(pl.Series([not strange for strange in wrong], dtype=pl.Boolean))
-    return _Gathered(kept, rejects), classes, _said_of_classes(classes, asked)
+    return _Gathered(kept, rejects), classes, _said_of_classes(classes, named)
 
 
 def _found_classes(values: list[int]) -> MaskClasses | None:
@@ -221,10 +223,10 @@ def _found_classes(values: list[int]) -> MaskClasses | None:
         ) from error
 
 
-def _said_of_classes(classes: MaskClasses | None, asked: MaskClasses | None) -> list[str]:
+def _said_of_classes(classes: MaskClasses | None, named: MaskClasses | None) -> list[str]:
     if classes is None:
         return ["masks were not decoded, so their classes are unknown; give --mask-classes"]
-    if asked is None and len(classes.names) > MANY_CLASSES:
+    if named is None and len(classes.names) > MANY_CLASSES:
         return [
             f"the masks hold {len(classes.names)} different values; if only some of them are"
             " classes, name those with --mask-classes"

@@ -6,6 +6,7 @@ import os
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path, PurePosixPath
 from typing import NamedTuple
 
@@ -188,16 +189,69 @@ def printable(path: str) -> str:
     return path.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
 
 
+def peek(root: Path, most: int = 200) -> list[str]:
+    """The first files below a folder, to see of what kind it is; nearer ones come first.
+
+    At most `most` files are named and as many entries of each folder looked at, so a folder of
+    a million files costs no more than one of a thousand. Hidden files are left out, and links
+    to folders not followed.
+
+    Returns:
+        Paths relative to `root`; none if it is no folder that can be read.
+    """
+    found: list[str] = []
+    folders = [""]
+    for folder in folders:  # grows while it is walked through: nearer folders first
+        if len(found) >= most or len(folders) > most:
+            break
+        try:
+            with os.scandir(root / folder) as entries:
+                first = sorted(islice(entries, 4 * most), key=lambda e: e.name)
+        except OSError:
+            continue
+        for entry in first:
+            path = f"{folder}/{entry.name}".lstrip("/")
+            if entry.name.startswith("."):
+                continue
+            if entry.is_dir():
+                if not entry.is_symlink():
+                    folders.append(path)
+            elif entry.is_file():
+                found.append(path)
+    return found[:most]
+
+
+def subfolders(folder: Path) -> list[Path]:
+    """The folders in a folder by name, hidden ones left out; the files cost no memory."""
+    with os.scandir(folder) as entries:
+        names = [e.name for e in entries if e.is_dir() and not e.name.startswith(".")]
+    return [folder / name for name in sorted(names)]
+
+
 def suffix(name: str) -> str:
     """The suffix of a file name in lower case, ``.nii.gz`` counting as one.
 
     Examples:
-        >>> suffix("A.NII.GZ"), suffix("b.v2.png"), suffix("IM0001")
-        ('.nii.gz', '.png', '')
+        >>> suffix("A.NII.GZ"), suffix("b.v2.png"), suffix("IM0001"), suffix("x.d/.hidden")
+        ('.nii.gz', '.png', '', '')
     """
-    parts = PurePosixPath(name.lower()).suffixes
-    joined = "".join(parts[-2:])
-    return joined if joined in IMAGES else "".join(parts[-1:])
+    plain = name.rpartition("/")[2].lower().lstrip(".")
+    head, dot, last = plain.rpartition(".")
+    if not dot or not last:
+        return ""
+    joined = f".{head.rpartition('.')[2]}.{last}" if "." in head else ""
+    return joined if joined in IMAGES else f".{last}"
+
+
+def stem(name: str) -> str:
+    """The name of a file without its folders and its suffix.
+
+    Examples:
+        >>> stem("a/b/case_1.nii.gz"), stem("1.2.840.dcm"), stem("IM0001")
+        ('case_1', '1.2.840', 'IM0001')
+    """
+    plain = name.rpartition("/")[2]
+    return plain[: len(plain) - len(suffix(plain))]
 
 
 def is_dicom(path: Path) -> bool:

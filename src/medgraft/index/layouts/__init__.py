@@ -14,6 +14,7 @@ from pathlib import Path
 import polars as pl
 
 from medgraft.errors import ArgumentError, TableError
+from medgraft.index.masks import MaskClasses
 from medgraft.index.paths import Reject
 from medgraft.registry import Registry
 
@@ -67,6 +68,7 @@ class Found:
         rejects: What could not be used.
         notes: Sentences for the user: what was ignored, what was assumed.
         guessed: Which columns were taken without being asked for; empty if none.
+        mask_classes: What the numbers in the masks mean, where the layout says so.
     """
 
     frame: pl.DataFrame
@@ -75,6 +77,7 @@ class Found:
     rejects: list[Reject] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
     guessed: str = ""
+    mask_classes: MaskClasses | None = None
 
 
 Finder = Callable[[Path, Asked], Found]
@@ -91,6 +94,8 @@ class Layout:
             quick: it looks at names and first bytes only.
         takes: Which fields of `Asked` it understands.
         source: Who arranges files like this.
+        published: Whether it is that of one published data set, known by its own names. Such a
+            layout comes before those of no particular set, which often fit the same folder.
     """
 
     name: str
@@ -98,6 +103,7 @@ class Layout:
     recognise: Callable[[Path], str | None]
     takes: frozenset[str]
     source: str
+    published: bool = False
 
 
 layouts: Registry[Layout] = Registry("layout", __name__)
@@ -109,11 +115,12 @@ def layout(
     recognise: Callable[[Path], str | None],
     source: str,
     takes: frozenset[str] = frozenset(),
+    published: bool = False,
 ) -> Callable[[Finder], Finder]:
     """Register a layout under `name`."""
 
     def register(find: Finder) -> Finder:
-        layouts.add(name, Layout(name, find, recognise, takes, source))
+        layouts.add(name, Layout(name, find, recognise, takes, source, published))
         return find
 
     return register
@@ -152,9 +159,11 @@ def _look(source: Path, asked: Asked) -> tuple[Layout, str]:
     parts = [layouts.get(n) for n in layouts.names()]
     if asked.table or asked.path:
         parts = [part for part in parts if part.takes.issuperset(asked.given())]
-        if len(parts) == 1:
-            return parts[0], "a table was named" if asked.table else "a path in a table was named"
-    fits = [(part, why) for part in parts if (why := part.recognise(source))]
+    general = [part for part in parts if not part.published]
+    fits = _fitting([part for part in parts if part.published], source)
+    if (asked.table or asked.path) and not fits and len(general) == 1:
+        return general[0], "a table was named" if asked.table else "a path in a table was named"
+    fits = fits or _fitting(general, source)
     if len(fits) == 1:
         return fits[0]
     if not fits:
@@ -162,10 +171,16 @@ def _look(source: Path, asked: Asked) -> tuple[Layout, str]:
 
         if advice := without_classes(source):
             raise TableError(advice)
+        names = [part.name for part in parts if part.published]
         raise TableError(
             f"'{source}' must hold images in a layout that can be recognised, and none was:"
-            f" looked for {'; '.join(f'{p.name} ({p.source})' for p in parts)}."
+            f" looked for {'; '.join(f'{p.name} ({p.source})' for p in general)};"
+            f" and for the published sets {', '.join(names)}."
             " Say how they lie with --layout."
         )
     listed = "; ".join(f"--layout {part.name} ({why})" for part, why in fits)
     raise TableError(f"'{source}' can be read in {len(fits)} ways. Choose one: {listed}.")
+
+
+def _fitting(parts: list[Layout], source: Path) -> list[tuple[Layout, str]]:
+    return [(part, why) for part in parts if (why := part.recognise(source))]

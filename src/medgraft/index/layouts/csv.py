@@ -9,12 +9,12 @@ import polars as pl
 
 from medgraft.errors import TableError
 from medgraft.index.layouts import Asked, Found, layout
-from medgraft.index.layouts._guess import guess, path_column
+from medgraft.index.layouts._guess import TRIED, guess, path_column
+from medgraft.index.layouts._tables import read_table, tables
 from medgraft.index.parts import part_of
-from medgraft.index.paths import TABLES, Reject, relative, suffix
+from medgraft.index.paths import Reject, relative
 from medgraft.index.table import COLUMNS, near
 
-BLANK = ("", "nan")
 TAKES = frozenset(
     ["table", "path", "label", "patient", "group", "mask", "view", "study", "laterality", "split"]
 )
@@ -29,9 +29,9 @@ KNOWN = {  # field of Asked: column of the index
 
 def recognise(source: Path) -> str | None:
     """A table at the top names files that exist."""
-    for table in _tables(source):
+    for table in tables(source):
         try:
-            column = path_column(_read(table), _root(source))
+            column = path_column(read_table(table, rows=TRIED), _root(source))
         except TableError:
             continue
         if column:
@@ -55,7 +55,7 @@ def csv(source: Path, asked: Asked) -> Found:
     """
     root = _root(source)
     file = _table(source, asked)
-    table = _read(file)
+    table = read_table(file)
     asked, guessed = guess(table, root, file, asked)
     for wish in sorted(TAKES - {"table", "path"}):
         for column in _columns(asked, wish):
@@ -84,12 +84,6 @@ def _root(source: Path) -> Path:
     return source if source.is_dir() else source.parent
 
 
-def _tables(source: Path) -> list[Path]:
-    if source.is_file():
-        return [source] if suffix(source.name) in TABLES else []
-    return sorted(f for f in source.iterdir() if f.is_file() and suffix(f.name) in TABLES)
-
-
 def _table(source: Path, asked: Asked) -> Path:
     if asked.table:
         for file in (_root(source) / asked.table, Path(asked.table)):
@@ -97,37 +91,13 @@ def _table(source: Path, asked: Asked) -> Path:
                 return file
         raise TableError(
             f"--table must name a file, but '{asked.table}' is neither in '{_root(source)}' nor in"
-            f" the current folder. {near(asked.table, [t.name for t in _tables(_root(source))])}"
+            f" the current folder. {near(asked.table, [t.name for t in tables(_root(source))])}"
         )
-    tables = _tables(source)
-    if len(tables) == 1:
-        return tables[0]
-    names = ", ".join(t.name for t in tables) or "none"
+    found = tables(source)
+    if len(found) == 1:
+        return found[0]
+    names = ", ".join(t.name for t in found) or "none"
     raise TableError(f"--table must name the table of '{source}'; it holds {names}.")
-
-
-def _read(file: Path) -> pl.DataFrame:
-    """All columns as text; blanks are null."""
-    try:
-        if suffix(file.name) == ".parquet":
-            table = pl.read_parquet(file, hive_partitioning=False).cast(pl.String)
-        else:
-            table = pl.read_csv(file, infer_schema=False, separator=_separator(file))
-    except (pl.exceptions.PolarsError, UnicodeDecodeError, OSError) as error:
-        reason = str(error).partition("\n")[0] or "it is empty"
-        raise TableError(
-            f"'{file}' must be a table in UTF-8 with a header: {reason}. Save it again as CSV (UTF-8)."
-        ) from error
-    stripped = pl.all().str.strip_chars()
-    return table.with_columns(
-        pl.when(stripped.str.to_lowercase().is_in(BLANK)).then(None).otherwise(stripped).name.keep()
-    )
-
-
-def _separator(file: Path) -> str:
-    with file.open("rb") as handle:
-        header = handle.readline()
-    return max((b",", b";", b"\t"), key=header.count).decode()
 
 
 def _check_column(table: pl.DataFrame, column: str, file: Path, wish: str) -> None:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from itertools import islice
 from pathlib import Path, PurePosixPath
 
 import polars as pl
 
 from medgraft.errors import TableError
 from medgraft.index.layouts import Asked, Found, layout
-from medgraft.index.paths import IMAGES, Reject, is_dicom, suffix, walk
+from medgraft.index.paths import IMAGES, Reject, is_dicom, peek, suffix, walk
 from medgraft.pool import spread
 
 OTHERS = IMAGES - {".dcm", ".dicom", ".ima"}  # suffixes that no DICOM file has
@@ -32,8 +31,7 @@ def recognise(source: Path) -> str | None:
     """Among the first files some are DICOM."""
     if not source.is_dir():
         return None
-    files = (f for f in source.rglob("*") if f.is_file() and not f.name.startswith("."))
-    marked = [is_dicom(f) for f in islice(files, TRIED)]
+    marked = [is_dicom(source / path) for path in peek(source, TRIED)]
     return f"{sum(marked)} of the first {len(marked)} files are DICOM" if any(marked) else None
 
 

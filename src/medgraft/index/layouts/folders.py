@@ -9,7 +9,7 @@ import polars as pl
 from medgraft.errors import TableError
 from medgraft.index.layouts import Asked, Found, layout
 from medgraft.index.parts import part_of
-from medgraft.index.paths import Reject, looks_like_image, walk
+from medgraft.index.paths import Reject, looks_like_image, peek, subfolders, walk
 
 PEEK = 200  # files looked at in a folder before it counts as one without images
 PICTURES = frozenset(
@@ -34,9 +34,9 @@ def recognise(source: Path) -> str | None:
     """At least two folders side by side hold images."""
     if not source.is_dir():
         return None
-    names = [f.name for f in _subfolders(source) if _may_be_class(f.name) and _holds_image(f)]
+    names = [f.name for f in subfolders(source) if _may_be_class(f.name) and _holds_image(f)]
     if _are_parts(names):
-        inside = [f for n in names for f in _subfolders(source / n) if _may_be_class(f.name)]
+        inside = [f for n in names for f in subfolders(source / n) if _may_be_class(f.name)]
         inner = {f.name for f in inside if _holds_image(f)}
         return f"{_listed(names)} hold class folders {_listed(sorted(inner))}" if inner else None
     return f"the folders {_listed(names)} hold images" if len(names) > 1 else None
@@ -84,7 +84,7 @@ def without_classes(source: Path) -> str | None:
     """Why a folder with images has no two classes, and what to do; None if it has no images."""
     if not source.is_dir() or not _holds_image(source):
         return None
-    names = [f.name for f in _subfolders(source) if _holds_image(f)]
+    names = [f.name for f in subfolders(source) if _holds_image(f)]
     where = f"in {_listed(names)}" if names else "side by side"
     return (
         f"'{source}' must hold a folder per class or a table with a row per image, and its images"
@@ -113,17 +113,8 @@ def _are_parts(names: list[str]) -> bool:
     return "train" in parts and None not in parts
 
 
-def _subfolders(folder: Path) -> list[Path]:
-    return sorted(f for f in folder.iterdir() if f.is_dir() and not f.name.startswith("."))
-
-
 def _holds_image(folder: Path) -> bool:
-    for count, path in enumerate(folder.rglob("*")):
-        if path.is_file() and looks_like_image(path):
-            return True
-        if count > PEEK:
-            return False
-    return False
+    return any(looks_like_image(folder / path) for path in peek(folder, PEEK))
 
 
 def _listed(names: list[str]) -> str:

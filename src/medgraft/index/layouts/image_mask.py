@@ -11,7 +11,7 @@ from medgraft.errors import TableError
 from medgraft.index.layouts import Asked, Found, csv, layout
 from medgraft.index.layouts.folders import MASKS, PICTURES
 from medgraft.index.parts import part_of
-from medgraft.index.paths import IMAGES, Reject, Walk, suffix, walk
+from medgraft.index.paths import IMAGES, Reject, Walk, subfolders, suffix, walk
 
 CHANNEL = re.compile(r"_(\d{4})$")  # nnU-Net: case_0000 is the first channel of a case
 ENDINGS = re.compile(r"[_-](mask|masks|seg|segmentation|label|labels|gt)$", re.IGNORECASE)
@@ -23,7 +23,7 @@ def recognise(source: Path) -> str | None:
     """Folders of images and of masks lie side by side, and no table names the images."""
     if not source.is_dir() or csv.recognise(source):
         return None
-    folders = {f.name.lower(): f for f in sorted(source.iterdir()) if f.is_dir()}
+    folders = {f.name.lower(): f for f in subfolders(source)}
     images = [f for name, f in folders.items() if name in PICTURES]
     masks = [f for name, f in folders.items() if name in MASKS]
     for one in images:

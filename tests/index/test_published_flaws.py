@@ -1,0 +1,231 @@
+"""What is wrong with published sets is known to their layouts, and said, not mended."""
+
+import json
+import runpy
+import shutil
+from pathlib import Path
+
+import nibabel
+import numpy as np
+import pytest
+
+from medgraft.errors import ArgumentError, TableError
+from medgraft.index.build import build
+from medgraft.index.layouts import Asked, layouts
+
+EXAMPLES = Path(__file__).parent / "layouts"
+
+
+@pytest.fixture
+def tree(tmp_path, picture):
+    """The example of a layout; returns its folder."""
+
+    def make(name):
+        runpy.run_path(str(EXAMPLES / f"example_{name}.py"))["make"](tmp_path, picture)
+        return tmp_path
+
+    return make
+
+
+def reasons(index):
+    return dict(zip(index.rejects["path"], index.rejects["reason"], strict=True))
+
+
+def test_the_four_values_of_a_label_stay_four(tree):
+    index = build(tree("chexpert"), workers=0).index
+    column = index.frame.sort("path")["Pleural Effusion"]
+    assert column.to_list() == [-1, None, 0]
+    assert index.frame["No Finding"].to_list().count(1) == 2
+
+
+def test_labels_can_be_chosen_and_a_wrong_one_is_named(tree):
+    root = tree("chexpert")
+    index = build(root, asked=Asked(label=("Edema", "Cardiomegaly")), workers=0).index
+    assert index.labels == ("Edema", "Cardiomegaly")
+    assert build(root, asked=Asked(label=("none",)), workers=0).index.labels == ()
+    with pytest.raises(ArgumentError, match="Did you mean 'Edema'"):
+        build(root, asked=Asked(label=("Edemma",)), workers=0)
+
+
+def test_a_film_of_chexpert_that_is_missing_is_a_reject(tree):
+    root = tree("chexpert")
+    (root / "train/patient00001/study1/view2_lateral.jpg").unlink()
+    found = reasons(build(root, workers=0).index)
+    path = "CheXpert-v1.0-small/train/patient00001/study1/view2_lateral.jpg"
+    assert found == {path: "train.csv names it, and there is no such file"}
+
+
+def test_chexpert_is_found_with_or_without_the_folder_of_its_tables(tree):
+    root = tree("chexpert")
+    (root / "CheXpert-v1.0-small").mkdir()
+    for part in ("train", "valid"):
+        shutil.move(root / part, root / "CheXpert-v1.0-small" / part)
+    index = build(root, workers=0).index
+    assert len(index) == 3
+    assert index.frame["path"].str.starts_with("CheXpert-v1.0-small/").all()
+
+
+def test_a_path_that_leads_out_of_the_set_is_a_reject(tree):
+    root = tree("chexpert")
+    (root.parent / "secret.jpg").write_bytes(b"x")
+    table = root / "train.csv"
+    line = table.read_text().splitlines()[1].split(",", 1)[1]
+    with table.open("a") as handle:
+        handle.write(f"../secret.jpg,{line}\n/etc/passwd,{line}\n")
+    index = build(root, workers=0).index
+    assert sorted(reasons(index)) == ["../secret.jpg", "/etc/passwd"]
+    assert len(index) == 3
+
+
+def test_impossible_ages_of_chestxray14_are_counted(tree):
+    root = tree("chestxray14")
+    table = root / "Data_Entry_2017.csv"
+    table.write_text(table.read_text().replace(",1,58,", ",1,411,"))
+    built = build(root, workers=0)
+    assert any(note.startswith("1 films have an age above 120") for note in built.notes)
+    assert built.index.frame["age_years"].max() == 411
+
+
+def test_the_second_copy_in_the_archive_of_kaggle_is_refused(tree):
+    root = tree("kermany")
+    shutil.copytree(root / "chest_xray", root / "copy")
+    shutil.move(root / "copy", root / "chest_xray/chest_xray")
+    index = build(root, workers=0).index
+    assert len(index) == 5
+    assert all("it repeats 'chest_xray/t" in reason for reason in reasons(index).values())
+    assert index.rejects.height == 5
+
+
+def test_patients_in_several_official_parts_are_counted(tree, picture):
+    root = tree("kermany")
+    picture(root / "chest_xray/test/PNEUMONIA/person1_virus_6.jpeg", 9)
+    notes = build(root, workers=0).notes
+    assert any(note.startswith("1 patients stand in several official parts") for note in notes)
+
+
+def test_optical_coherence_tomography_is_the_same_layout(tmp_path, picture):
+    for number, name in enumerate(("CNV/CNV-1016042-1", "CNV/CNV-1016042-2", "DRUSEN/DRUSEN-2-1")):
+        picture(tmp_path / f"OCT2017/train/{name}.jpeg", number)
+    index = build(tmp_path, workers=0).index
+    assert index.layout == "kermany"
+    assert index.frame["patient_id"].to_list() == ["1016042", "1016042", "2"]
+
+
+def test_a_table_that_names_the_films_comes_before_what_their_names_say(tree):
+    root = tree("kermany")
+    (root / "mine.csv").write_text("file,label\nchest_xray/test/NORMAL/IM-0003-0001.jpeg,strange\n")
+    assert build(root, workers=0).index.layout == "csv"
+
+
+def test_patches_of_kaggle_say_that_their_slides_are_unknown(tree):
+    built = build(tree("pcam_kaggle"), workers=0)
+    assert "did not publish the slides" in built.notes[0]
+    assert not built.index.patients_known
+
+
+def test_lesions_without_place_and_copies_of_films_are_counted(tree, picture):
+    root = tree("mias")
+    picture(root / "small/mdb005.png", 90)
+    picture(root / "mdb007.pgm", 91)
+    built = build(root, workers=0)
+    assert len(built.index) == 4
+    assert reasons(built.index) == {"mdb007.pgm": "Info.txt does not describe it"}
+    assert [note.split()[0] for note in built.notes] == ["1", "1", "1"]
+    index = build(root, asked=Asked(path="{ref}.pgm"), workers=0).index
+    assert sorted(index.frame["path"]) == ["mdb005.pgm", "mdb006.pgm", "mdb216.pgm"]
+    with pytest.raises(TableError, match="--path must say how films are called"):
+        build(root, asked=Asked(path="absent/{ref}.png"), workers=0)
+
+
+def test_the_abnormality_of_the_worst_lesion_can_be_the_label(tree):
+    index = build(tree("mias"), asked=Asked(label=("abnormality",)), workers=0).index
+    assert index.frame.sort("path")["abnormality"].to_list() == ["CIRC", "NORM", "CALC"]
+
+
+def test_a_challenge_with_classes_in_columns_and_lesions_in_another_table(tmp_path, picture):
+    for number, part in enumerate(("Training", "Validation")):
+        picture(tmp_path / f"ISIC2018_Task3_{part}_Input/ISIC_000000{number}.jpg", number)
+        folder = tmp_path / f"ISIC2018_Task3_{part}_GroundTruth"
+        folder.mkdir()
+        (folder / f"ISIC2018_Task3_{part}_GroundTruth.csv").write_text(
+            f"image,MEL,NV,BCC,AKIEC,BKL,DF,VASC\nISIC_000000{number},0.0,{1 - number}.0,{number}.0,0.0,0.0,0.0,0.0\n"
+        )
+    (tmp_path / "ISIC2018_Task3_Training_LesionGroupings.csv").write_text(
+        "image,lesion_id,diagnosis_confirm_type\nISIC_0000000,HAM_1,histopathology\n"
+    )
+    built = build(tmp_path, workers=0)
+    rows = built.index.frame.select("diagnosis", "group", "orig_split").rows()
+    assert rows == [("NV", "HAM_1", "train"), ("BCC", None, "val")]
+    assert built.notes == ("1 photographs have no lesion_id; each counts as a lesion of its own",)
+
+
+def test_the_challenge_of_2020_has_patients_and_its_own_task(tmp_path, picture):
+    for number in range(2):
+        picture(tmp_path / f"train/ISIC_{number}.jpg", number)
+    (tmp_path / "train.csv").write_text(
+        "image_name,patient_id,sex,age_approx,anatom_site_general_challenge,diagnosis,benign_malignant,target\n"
+        "ISIC_0,IP_1,male,45.0,torso,unknown,benign,0\nISIC_1,IP_2,female,,torso,melanoma,malignant,1\n"
+    )
+    index = build(tmp_path, asked=Asked(label=("benign_malignant",)), workers=0).index
+    assert index.layout == "isic"
+    assert index.frame["patient_id"].to_list() == ["IP_1", "IP_2"]
+    assert index.frame["benign_malignant"].to_list() == ["benign", "malignant"]
+
+
+def test_what_the_description_of_a_decathlon_task_gets_wrong_is_said(tree):
+    root = tree("msd")
+    told = json.loads((root / "dataset.json").read_text())
+    told["numTraining"] = 260
+    told["training"].append({"image": "../outside.nii.gz", "label": "./labelsTr/x.nii.gz"})
+    (root / "dataset.json").write_text(json.dumps(told))
+    (root / "labelsTr/hippocampus_003.nii.gz").unlink()
+    built = build(root, workers=0)
+    assert sorted(reasons(built.index)) == [
+        "../outside.nii.gz",
+        "./labelsTr/hippocampus_003.nii.gz",
+    ]
+    assert any("says that it has 260 training volumes, and lists 3" in n for n in built.notes)
+    assert built.index.mask_classes.names == ("background", "Anterior", "Posterior")
+
+
+def test_a_case_without_all_its_channels_is_refused(tree):
+    root = tree("nnunet")
+    (root / "imagesTs/la_001_0001.nii.gz").unlink()
+    index = build(root, workers=0).index
+    assert reasons(index) == {
+        "imagesTs/la_001_0000.nii.gz": "its case has 1 channels, and dataset.json names 2"
+    }
+    assert index.mask_classes.names == ("background", "prostate")
+
+
+def test_a_mask_with_a_number_of_no_class_is_a_reject(tree):
+    root = tree("msd")
+    mask = nibabel.Nifti1Image(np.full((6, 5, 4), 7, dtype=np.uint8), np.eye(4))
+    nibabel.save(mask, root / "labelsTr/hippocampus_003.nii.gz")
+    found = reasons(build(root, workers=0).index)
+    assert (
+        "holds 7, which is no class among background=0" in found["imagesTr/hippocampus_003.nii.gz"]
+    )
+
+
+def test_a_lesion_of_dermamnist_in_several_parts_is_said(tmp_path):
+    image, label = np.zeros((1, 4, 4, 3), np.uint8), np.array([[4]])
+    parts = {f"{p}_images": image + k for k, p in enumerate(("train", "val", "test"))}
+    np.savez(
+        tmp_path / "dermamnist.npz", **parts, **{f"{p.split('_')[0]}_labels": label for p in parts}
+    )
+    built = build(tmp_path, workers=0)
+    assert set(built.index.frame["label"]) == {"melanoma"}
+    assert any("one lesion stands in several parts" in note for note in built.notes)
+
+
+@pytest.mark.parametrize("name", [n for n in layouts.names() if layouts.get(n).published])
+def test_a_table_that_was_cut_short_is_one_line(tree, name):
+    """Every text of a set is replaced by bytes: either the images still tell, or one line does."""
+    root = tree(name)
+    for file in [*root.rglob("*.csv"), *root.rglob("*.json"), *root.rglob("*.txt")]:
+        file.write_bytes(b"\x00\xff\xfe garbage")
+    try:
+        build(root, layout=name, workers=0)
+    except TableError as error:
+        assert "\n" not in str(error)  # noqa: PT017 (either is right)
