@@ -57,8 +57,8 @@ class Experiment:
 
 
 EXPERIMENTS = (
-    Experiment("cxr-kermany", "cheap", f"{CHEAP} --start 10 --batch 5 --rounds 18"),
-    Experiment("histo-idc", "cheap", f"{CHEAP} --start 10 --batch 10 --rounds 19"),
+    Experiment("cxr-kermany", "cheap", f"{CHEAP} --start 10 --batch 10 --rounds 39"),
+    Experiment("histo-idc", "cheap", f"{CHEAP} --start 10 --batch 10 --rounds 39"),
     Experiment(
         "cxr-kermany",
         "tuned",

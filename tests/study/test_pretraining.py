@@ -39,6 +39,7 @@ def asked(tasks="none,denoising", labels=(2, 4), *, seeds=2, pretrainings=1, **c
         discovery=Settings(
             patterns=2, neighbours=3, held_out=0, size=48, crop=(32,), side=16, epochs=1
         ),
+        least_steps=3,
     )
 
 
@@ -72,6 +73,14 @@ def test_every_start_is_tuned_with_every_number_of_labels_and_seed(finished):
     starts = ("none", "models_genesis", "models_genesis+semantic")
     assert tunings == {(s, n, seed) for s in starts for n in (2, 4) for seed in (0, 1)}
     assert sum(run["labels"] == 0 for run in made) == 2  # one pretraining of each task
+
+
+@pytest.mark.slow
+def test_every_tuning_takes_as_many_steps_as_asked_however_few_its_labels(finished):
+    for run in (run for run in runs(finished) if run["labels"]):
+        steps = pl.read_csv(finished / run["folder"] / "history.csv")["step"].max()
+        # batches of four: two labels of each of two classes are one step an epoch, four are two
+        assert steps == {2: 3, 4: 4}[run["labels"]], run["folder"]
 
 
 @pytest.mark.slow

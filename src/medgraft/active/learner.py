@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import shutil
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
@@ -27,6 +26,7 @@ from medgraft.train.classification import Classification
 from medgraft.train.continuing import slower
 from medgraft.train.data import Data
 from medgraft.train.hardware import Compute
+from medgraft.train.lengthening import lengthened
 from medgraft.train.loop import Loop
 from medgraft.train.phases import train_phases
 from medgraft.train.processes import Processes
@@ -330,21 +330,6 @@ def never_learns(recipe: Recipe, backbone: Backbone) -> bool:
     """Whether no stage learns or moves in any phase of a recipe."""
     last, phases = backbone.names[-1], plan(recipe, backbone)
     return all(phase.freeze_through == last and phase.norms == "still" for phase in phases)
-
-
-def lengthened(recipe: Recipe, per_epoch: int, least_steps: int) -> Recipe:
-    """A recipe with so many steps at least, and no more validations than it has epochs.
-
-    Examples:
-        >>> few = lengthened(Recipe(epochs=5, batch_size=16), per_epoch=2, least_steps=100)
-        >>> few.epochs, few.validate_every
-        (50, 320)
-    """
-    epochs = max(recipe.epochs, math.ceil(least_steps / per_epoch))
-    if epochs == recipe.epochs or recipe.validate_every is not None:
-        return recipe.model_copy(update={"epochs": epochs})
-    every = epochs * per_epoch // recipe.epochs * recipe.batch_size
-    return recipe.model_copy(update={"epochs": epochs, "validate_every": every})
 
 
 @dataclass(frozen=True)

@@ -59,6 +59,8 @@ class PretrainStudy:
     """Settings of all pretrainings, such as epochs=20,batch_size=32,rate=1e-3."""
     discovery: str = ""
     """Settings of all discoveries, as of `medgraft discover`, such as patterns=24,size=96,crop=64."""
+    least_steps: int = 100
+    """Steps that each tuning has at least: few labels make short epochs, and random weights need longer."""
     settings: Tuning = field(default_factory=Tuning)
     recipe: Path | None = None
     """A recipe.yaml with defaults for all flags of train."""
@@ -104,6 +106,7 @@ class PretrainStudy:
             tuning=tuning,
             pretraining=check_recipe({**shared, **own}, Pretraining, where="--pretraining"),
             discovery=read_discovery(self.discovery, tuning),
+            least_steps=self.least_steps,
         )
 
 

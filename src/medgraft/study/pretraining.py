@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -22,7 +22,9 @@ from medgraft.spec import first_problem, parse
 from medgraft.study.experiment import EXPERIMENT, INDEX, RUNS, check_out, check_seeds, keep_index
 from medgraft.study.launch import Job, Outcome, launch
 from medgraft.study.starts import SHARED, Start
+from medgraft.train.batches import even_batches
 from medgraft.train.data import few_labels
+from medgraft.train.lengthening import lengthened
 from medgraft.train.recipe import Recipe
 from medgraft.train.segmentation.data import few_masks
 from medgraft.train.setup import check_choices
@@ -40,6 +42,7 @@ class Experiment:
         tuning: Recipe of all tunings; its seed is the first.
         pretraining: Settings of all pretrainings.
         discovery: Settings of all discoveries, for starts that name patterns.
+        least_steps: Steps that each tuning has at least, however few its labels.
     """
 
     starts: Sequence[Start]
@@ -49,6 +52,7 @@ class Experiment:
     tuning: Recipe
     pretraining: Pretraining
     discovery: Settings
+    least_steps: int = 100
 
     @property
     def numbers(self) -> range:
@@ -122,11 +126,12 @@ def study_pretraining(
     _check(asked)
     check_out(out)
     keep_index(index_path, out / INDEX, asked.tuning)
-    _check_labels(asked, Index.load(out / INDEX))
+    index = Index.load(out / INDEX)
+    steps = {labels: _per_epoch(asked.tuning, index, labels) for labels in reversed(asked.labels)}
     if any(start.semantic for start in asked.starts):
         for seed in asked.numbers[: asked.pretrainings]:
             _discover(out, seed, asked, command)
-    jobs = _jobs(out, asked)
+    jobs = _jobs(out, asked, steps)
     outcomes = launch(list(jobs.values()), out / INDEX, out / RUNS, command=command, finish=finish)
     _write(out, asked, dict(zip(jobs, outcomes, strict=True)))
     return outcomes
@@ -135,7 +140,7 @@ def study_pretraining(
 Key = tuple[str, int, int]  # start, labels (0: a pretraining), seed
 
 
-def _jobs(out: Path, asked: Experiment) -> dict[Key, Job]:
+def _jobs(out: Path, asked: Experiment, per_epoch: Mapping[int, int]) -> dict[Key, Job]:
     """Each pretraining before the tunings that begin with it."""
     found: dict[Key, Job] = {}
     for seed in asked.numbers:
@@ -144,7 +149,8 @@ def _jobs(out: Path, asked: Experiment) -> dict[Key, Job]:
                 found[start.name, 0, seed] = _pretraining(out, asked, start, seed)
         for labels in asked.labels:
             for start in asked.starts:
-                found[start.name, labels, seed] = _tuning(out, asked, start, labels, seed)
+                job = _tuning(out, asked, start, labels, seed, per_epoch[labels])
+                found[start.name, labels, seed] = job
     return found
 
 
@@ -154,11 +160,13 @@ def _pretraining(out: Path, asked: Experiment, start: Start, seed: int) -> Job:
     return Job(name, recipe, f"pretrained {start.folder}", make=pretrain)  # type: ignore[arg-type]
 
 
-def _tuning(out: Path, asked: Experiment, start: Start, labels: int, seed: int) -> Job:
+def _tuning(
+    out: Path, asked: Experiment, start: Start, labels: int, seed: int, per_epoch: int
+) -> Job:
     own = {"labels_per_class": labels, "seed": seed}
     if start.task is not None:
         own["weights"] = str(out / RUNS / pretrained(start, asked.donor(seed)))  # type: ignore[assignment]
-    recipe = asked.tuning.model_copy(update=own)
+    recipe = lengthened(asked.tuning.model_copy(update=own), per_epoch, asked.least_steps)
     return Job(f"{start.folder}-{labels}-{seed}", recipe, f"{labels} labels")
 
 
@@ -193,6 +201,8 @@ def _check(asked: Experiment) -> None:
             f"--pretrainings must be at least 1 and at most the {asked.seeds} --seeds, got"
             f" {asked.pretrainings}."
         )
+    if asked.least_steps < 1:
+        raise ArgumentError(f"--least-steps must be at least 1, got {asked.least_steps}.")
     labels = list(asked.labels)
     if not labels or min(labels) < 1 or labels != sorted(set(labels)):
         raise ArgumentError(f"--labels must be rising numbers from 1, got {labels}.")
@@ -215,13 +225,15 @@ def _check(asked: Experiment) -> None:
     assert not differing, f"a pretraining has {differing} from the tuning"
 
 
-def _check_labels(asked: Experiment, index: Index) -> None:
-    """The largest number of labels must be there, or hours later its runs would break."""
-    recipe = asked.tuning.model_copy(update={"labels_per_class": max(asked.labels)})
+def _per_epoch(tuning: Recipe, index: Index, labels: int) -> int:
+    """Steps of an epoch with so many labels, which must be there, or hours later runs would break."""
+    recipe = tuning.model_copy(update={"labels_per_class": labels})
     if recipe.task == "segmentation":
-        few_masks(index, recipe)
+        few = few_masks(index, recipe)
     else:
-        few_labels(index, Target.of(index, positive=recipe.positive), recipe)
+        few = few_labels(index, Target.of(index, positive=recipe.positive), recipe)
+    images = few.frame["split"].to_list().count("train")
+    return even_batches(images * recipe.patches_per_image, recipe.batch_size)
 
 
 # --- what is written -------------------------------------------------------------------------
