@@ -194,7 +194,7 @@ class TestEvidence:
 
     @pytest.mark.parametrize("rows", [8192, 3])
     def test_a_group_has_all_looks_at_all_its_images(self, frozen, monkeypatch, rows):
-        monkeypatch.setattr("medgraft.active.learner.ROWS", rows)
+        monkeypatch.setattr("medgraft.active.model.ROWS", rows)
         learner, hidden = frozen
         learner.load(learner.first(0))
         frame = hidden.data.index.frame.with_columns(

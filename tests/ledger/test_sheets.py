@@ -16,7 +16,7 @@ def place(quick_folder):
 def test_a_sheet_that_was_filled_in_offline_comes_back(begin, tmp_path):
     ledger = begin(count=4)
     sheet = tmp_path / "sheet.csv"
-    assert ledger.export_sheet(sheet, "anna", paths={"image-0": "a/b.png"}) == 4
+    assert ledger.export_sheet(sheet, "anna", about={"path": {"image-0": "a/b.png"}}) == 4
     table = pl.read_csv(sheet, infer_schema=False)
     assert table["path"][0] == "a/b.png"
     filled = table.with_columns(

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import dataclass
 
 import numpy as np
 import polars as pl
 
-from medgraft.active.evidence import Integers
+from medgraft.active.evidence import Bools, Integers
 from medgraft.errors import ArgumentError
 from medgraft.registry import unknown_name
 
@@ -56,6 +57,32 @@ class Candidates:
         begins = np.flatnonzero(np.diff(numbers[order], prepend=-1))
         return cls(places[order], np.append(begins, len(places)))
 
+    def beside(self, others: Candidates) -> Candidates:
+        """These, and after them some others; images that are in both are in two candidates.
+
+        Examples:
+            >>> three = Candidates(np.array([4, 2, 9]), np.array([0, 2, 3]))
+            >>> three.beside(Candidates(np.array([7]), np.array([0, 1]))).of_these([1, 2])
+            array([9, 7])
+        """
+        starts = np.concatenate([self.starts, len(self.images) + others.starts[1:]])
+        return Candidates(np.concatenate([self.images, others.images]), starts)
+
+    def named(self, ids: pl.Series) -> list[tuple[str, ...]]:
+        """Ids of the images of each candidate, from those of all rows of the index."""
+        found = ids[self.images].to_list()
+        return [tuple(found[begin:end]) for begin, end in itertools.pairwise(self.starts)]
+
+    def any_of(self, holds: Bools) -> Bools:
+        """Which candidates have an image of which something holds, shape (N,).
+
+        Args:
+            holds: Of each image, in the order of `images`.
+        """
+        if not len(self):
+            return np.zeros(0, np.bool_)
+        return np.asarray(np.logical_or.reduceat(holds, self.starts[:-1]))
+
     def __len__(self) -> int:
         return len(self.starts) - 1
 
@@ -98,3 +125,13 @@ def check_batch(candidates: Candidates, batch: int, rounds: int, first: int) -> 
             f"all rounds together must not buy more than the {len(candidates):,} candidates of the"
             f" pool, got {wanted:,}. Ask for fewer --rounds or a smaller --batch."
         )
+
+
+def progress(spent: int, budget: int, batch: int) -> float:
+    """How far buying has come, by what is spent: 0 before the first batch, 1 before the last.
+
+    Examples:
+        >>> [progress(spent, budget=60, batch=20) for spent in (0, 20, 40, 60)]
+        [0.0, 0.5, 1.0, 1.0]
+    """
+    return min(1.0, spent / max(budget - batch, 1))

@@ -46,6 +46,11 @@ class CampaignFolder:
         return self.path / "ledger.url"
 
     @property
+    def kept(self) -> Path:
+        """What stages that never learn make of the images, computed once; may be deleted."""
+        return self.path / "kept"
+
+    @property
     def lock(self) -> Path:
         """Held by whoever proposes."""
         return self.path / ".lock"
@@ -118,6 +123,11 @@ class RoundFolder:
     def run(self) -> RunFolder:
         """The training; a first round has none."""
         return RunFolder(self.path / "run")
+
+    @property
+    def looks(self) -> Path:
+        """What does not fit in memory while images are chosen; gone afterwards."""
+        return self.path / "looks"
 
     @property
     def proposal(self) -> Path:

@@ -14,13 +14,12 @@ import torch
 from torch import Tensor, nn
 
 from medgraft.active.candidates import Candidates
-from medgraft.active.evidence import Evidence, Floats, Integers
+from medgraft.active.evidence import Evidence, Integers
 from medgraft.active.fitting import fit_some
-from medgraft.active.trunk import HALF, ROWS, Kept, Passing, Trunk, half, keep, scratch
+from medgraft.active.model import PLAIN, Model, check_dropout
+from medgraft.active.trunk import Kept, Passing, Trunk, keep
 from medgraft.errors import ArgumentError
 from medgraft.nets import Backbone
-from medgraft.progress import track
-from medgraft.seeds import derive
 from medgraft.train.batches import Batches
 from medgraft.train.classification import Classification
 from medgraft.train.continuing import slower
@@ -119,7 +118,7 @@ class Learner:
         predictor = make_predictor(made, data, compute, Processes())
         augmenter = make_augmenter(recipe, data)
         if looks.passes:
-            _check_dropout(predictor.network.head)
+            check_dropout(predictor.network.head)
         passing = Passing(predictor, data, augmenter, recipe.seed)
         trunk: Trunk = passing
         if never_learns(recipe, predictor.network.backbone):
@@ -223,16 +222,14 @@ class Learner:
 
     # --- answers -----------------------------------------------------------------------
 
+    @property
+    def model(self) -> Model:
+        """The network as it is now, to be asked."""
+        return Model(self.predictor, self.trunk, self.folder / "looks", seed=self.recipe.seed)
+
     def answers(self, places: Integers) -> np.ndarray:
-        """Probabilities of images as they are, shape (n, K), float64, in float32 arithmetic."""
-        exact = replace(self.predictor, autocast=False)
-        trunk = self.trunk
-        if isinstance(trunk, Passing):
-            trunk = replace(trunk, predictor=exact)
-        found = np.empty((len(places), len(self.data.target.names)))
-        for part, maps in trunk.maps(places):
-            found[part] = self._said(maps)
-        return found
+        """See `Model.answers`."""
+        return self.model.answers(places)
 
     def evidence(
         self,
@@ -242,8 +239,9 @@ class Learner:
         many: bool,
         features: bool,
         known: Integers | None = None,
+        progress: float = 0.0,
     ) -> Evidence:
-        """What the model says of some candidates.
+        """What the model says of some candidates, see `Model.evidence`.
 
         Args:
             candidates: All of them.
@@ -251,74 +249,19 @@ class Learner:
             many: Whether to look at each image `looks.count` times, or once as it is.
             features: Whether averaged maps are wanted.
             known: Candidates that are labelled, whose averaged maps are wanted too.
-
-        Returns:
-            Of N candidates, in their order; those of a group have all looks at all its images.
+            progress: How far the campaign has come, in [0, 1].
         """
-        images = candidates.of_these(chosen)
-        count = self.looks.count if many else 1
-        shape = (len(images), count, len(self.data.target.names))
-        told = scratch(shape, np.dtype(np.float32), self.folder, "answers")
-        pooled = self._look(images, told, many=many, features=features)
-        sizes = candidates.sizes[chosen]
-        labelled = None
-        if pooled is not None:
-            pooled = _means(pooled, sizes, self.folder)
-            labelled = None if known is None or not len(known) else self._known(candidates, known)
-        probabilities, counts = _grouped(told, sizes)
-        return Evidence(
-            probabilities,
-            independent=self.data.target.kind == "independent",
-            counts=counts,
-            features=pooled,
-            labelled=labelled,
+        views = range(self.looks.views) if many and not self.looks.passes else PLAIN
+        passes = self.looks.passes if many else 0
+        return self.model.evidence(
+            candidates,
+            chosen,
+            views=views,
+            passes=passes,
+            features=features,
+            known=known,
+            progress=progress,
         )
-
-    def _known(self, candidates: Candidates, known: Integers) -> Floats:
-        images = candidates.of_these(known)
-        pooled = np.concatenate([half(maps) for _, maps in self.trunk.maps(images)])
-        return _means(pooled, candidates.sizes[known], self.folder)
-
-    def _look(self, images: Integers, told: Floats, *, many: bool, features: bool) -> Floats | None:
-        """Fill in what is said of the images; gives their maps as they are, if wanted."""
-        plain = features or not many or self.looks.passes > 0
-        pooled: Floats | None = None
-        for part, maps in self._track(images, None) if plain else ():
-            if features:
-                if pooled is None:
-                    shape = (len(images), maps.shape[1])
-                    pooled = scratch(shape, HALF, self.folder, "features")
-                pooled[part] = half(maps)
-            if not many:
-                told[part, 0] = self._said(maps)
-            elif self.looks.passes:
-                for number, answer in enumerate(self._passes(maps, part.start)):
-                    told[part, number] = answer
-        for view in range(self.looks.views if many and not self.looks.passes else 0):
-            for part, maps in self._track(images, view):
-                told[part, view] = self._said(maps)
-        return pooled
-
-    def _track(self, images: Integers, view: int | None) -> Iterator[tuple[slice, Tensor]]:
-        """Maps in portions, with a bar for those who wait."""
-        return track(self.trunk.maps(images, view), what="look at the pool", unit="portion")
-
-    def _said(self, maps: Tensor) -> np.ndarray:
-        with torch.inference_mode():
-            head: nn.Module = self.predictor.network.head[1:].eval()
-            logits = head(maps).double().cpu().numpy()
-        return self.predictor.probabilities(logits)
-
-    def _passes(self, maps: Tensor, start: int) -> Iterator[np.ndarray]:
-        """Answers of passes with dropout; batch norms stay as in evaluation."""
-        head = self.predictor.network.head[1:].eval()
-        for number in range(self.looks.passes):
-            torch.manual_seed(derive(self.recipe.seed, "pass", number, start))
-            with torch.inference_mode():
-                _dropping(head)
-                logits = head(maps).double().cpu().numpy()
-                head.eval()
-            yield self.predictor.probabilities(logits)
 
 
 def state_of(module: nn.Module) -> State:
@@ -369,20 +312,6 @@ def _nothing() -> Iterator[None]:
     yield
 
 
-def _dropping(head: nn.Module) -> None:
-    for module in head.modules():
-        if isinstance(module, nn.Dropout):
-            module.train()
-
-
-def _check_dropout(head: nn.Module) -> None:
-    if not any(isinstance(module, nn.Dropout) and module.p > 0 for module in head.modules()):
-        raise ArgumentError(
-            "passes with dropout need a head that has any, and this one is linear. Choose --tune"
-            " two-phase or fine-tune, or look at augmented views with --views."
-        )
-
-
 def _check_solver(solver: Solver | None) -> None:
     """A head that is fitted must be so to a few labels, where nothing can be cross-validated."""
     if solver is not None and (solver.model != "logistic" or solver.c is None):
@@ -391,31 +320,3 @@ def _check_solver(solver: Solver | None) -> None:
             " with a given penalty: --tune linear:c=0.001 or linear:STAGE,c=0.001. Or train it:"
             " --tune head."
         )
-
-
-def _means(pooled: Floats, sizes: Integers, folder: Path) -> Floats:
-    """Mean over the images of each candidate, a portion of the candidates at a time."""
-    if (sizes == 1).all():
-        return pooled
-    ends = np.cumsum(sizes)
-    starts = ends - sizes
-    found = scratch((len(sizes), pooled.shape[1]), pooled.dtype, folder, "means")
-    for first in range(0, len(sizes), ROWS):
-        part = slice(first, min(first + ROWS, len(sizes)))
-        begin = starts[part.start]
-        images = pooled[begin : ends[part.stop - 1]].astype(np.float32)
-        total = np.add.reduceat(images, starts[part] - begin, axis=0)
-        found[part] = total / sizes[part, None]
-    return found
-
-
-def _grouped(told: Floats, sizes: Integers) -> tuple[Floats, Integers | None]:
-    """Answers (M, V, K) of images as those of candidates, (N, most images · V, K), and their counts."""
-    if (sizes == 1).all():
-        return told, None
-    looks, classes = told.shape[1:]
-    candidate = np.repeat(np.arange(len(sizes)), sizes)
-    inside = np.arange(len(told)) - np.repeat(np.cumsum(sizes) - sizes, sizes)
-    found = np.zeros((len(sizes), int(sizes.max()), looks, classes), told.dtype)
-    found[candidate, inside] = told
-    return found.reshape(len(sizes), -1, classes), sizes * looks

@@ -15,7 +15,7 @@ import polars as pl
 from medgraft.active.acquisition import Acquisition, Score, acquisitions
 from medgraft.active.acquisition.random import Random
 from medgraft.active.arms import Arm
-from medgraft.active.candidates import Candidates
+from medgraft.active.candidates import Candidates, progress
 from medgraft.active.evidence import Evidence, Integers
 from medgraft.active.learner import Learner, State
 from medgraft.active.oracle import Hidden, Oracle
@@ -204,9 +204,17 @@ class Play:
                     many=acquisition.compares,
                     features=_reads_features(acquisition),
                     known=self.standing.bought,
+                    progress=self._progress,
                 )
         with self._timed("choose"):
             return open_[acquisition.select(evidence, settings.batch, rng)]
+
+    @property
+    def _progress(self) -> float:
+        """How much of all that the arm will buy is bought."""
+        settings = self.settings
+        budget = settings.start + settings.rounds * settings.batch
+        return progress(len(self.standing.bought), budget, settings.batch)
 
     def _wrong(self, old: Integers) -> np.ndarray:
         """Which old candidates the model before had wrong: any image of theirs."""

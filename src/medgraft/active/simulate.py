@@ -8,6 +8,7 @@ before the report is made. No decision can have used them.
 from __future__ import annotations
 
 import os
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -97,6 +98,7 @@ def simulate(
         folder=out,
     )
     _play(learner, hidden, candidates, arms, seeds, settings, out)
+    shutil.rmtree(learner.model.folder, ignore_errors=True)
     stops = {arm.name: _stops(out / RUNS / arm.folder, seeds, settings) for arm in arms}
     write_json(out / SIMULATION, {**record, "stops": stops, "finished": now()})
     return out

@@ -6,6 +6,8 @@ that is repeated, such as dropout passes, is its head.
 
 from __future__ import annotations
 
+import hashlib
+import json
 import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
@@ -20,9 +22,10 @@ from medgraft.active.evidence import Floats, Integers
 from medgraft.augment import Augmenter
 from medgraft.errors import ArgumentError
 from medgraft.files import replacing
+from medgraft.index import Index
+from medgraft.prepare.store import Store
 from medgraft.progress import bar
 from medgraft.seeds import derive
-from medgraft.train.data import Data
 from medgraft.train.supervised import Predictor, portions
 
 HALF = np.dtype(np.float16)
@@ -42,6 +45,22 @@ class Trunk(Protocol):
         """
 
 
+class Stored(Protocol):
+    """Rows of an index whose images were prepared."""
+
+    @property
+    def index(self) -> Index:
+        """The rows."""
+
+    @property
+    def store(self) -> Store:
+        """Where the images lie."""
+
+    @property
+    def stored(self) -> Integers:
+        """Row of the store of each row of the index, shape (N,)."""
+
+
 @dataclass(frozen=True)
 class Passing:
     """Images pass the backbone as it is now.
@@ -57,7 +76,7 @@ class Passing:
     """
 
     predictor: Predictor
-    data: Data
+    data: Stored
     augmenter: Augmenter | None
     seed: int
 
@@ -142,12 +161,11 @@ def keep(passing: Passing, pool: Integers, *, views: int, folder: Path) -> Kept:
     """
     passing = replace(passing, predictor=replace(passing.predictor, autocast=False))
     whole = np.arange(len(passing.data.stored))
-    width = _width(passing)
     shown = bar(total=len(whole) + views * len(pool), what="maps of frozen stages")
     try:
-        plain = _table(folder / "plain.npy", passing, whole, None, width, shown.update)
+        plain = _table(folder / "plain.npy", passing, whole, None, shown.update)
         seen = [
-            _table(folder / f"view-{view}.npy", passing, pool, view, width, shown.update)
+            _table(folder / f"view-{view}.npy", passing, pool, view, shown.update)
             for view in range(views)
         ]
     finally:
@@ -157,33 +175,48 @@ def keep(passing: Passing, pool: Integers, *, views: int, folder: Path) -> Kept:
     return Kept(plain, tuple(seen), row, passing.predictor.placement.device)
 
 
-def _width(passing: Passing) -> int:
-    """Numbers per image, from passing the first."""
-    _, maps = next(passing.maps(np.zeros(1, dtype=np.int64)))
-    return int(maps.shape[1])
-
-
 def _table(
     path: Path,
     passing: Passing,
     places: Integers,
     view: int | None,
-    width: int,
     moved: Callable[[int], object],
 ) -> Floats:
     if path.is_file():
         moved(len(places))
     else:
         with replacing(path) as temporary:
-            table = np.lib.format.open_memmap(
-                temporary, mode="w+", dtype=HALF, shape=(len(places), width)
-            )
+            table: np.memmap[Any, Any] | None = None
             for part, maps in passing.maps(places, view):
+                if table is None:
+                    table = np.lib.format.open_memmap(
+                        temporary, mode="w+", dtype=HALF, shape=(len(places), maps.shape[1])
+                    )
                 table[part] = half(maps)
                 moved(len(maps))
-            table.flush()
+            if table is not None:
+                table.flush()
     found: Floats = np.load(path, mmap_mode="r", allow_pickle=False)
     return found
+
+
+def fingerprint(passing: Passing) -> str:
+    """A name for all that maps depend on: weights, normalisation, images and views.
+
+    Returns:
+        Sixteen hexadecimal digits.
+    """
+    predictor, data = passing.predictor, passing.data
+    augment = [] if passing.augmenter is None else list(passing.augmenter.specs)
+    found = hashlib.sha256()
+    for name, tensor in predictor.network.backbone.state_dict().items():
+        if tensor.is_floating_point():  # and no count of the batches that a norm has seen
+            found.update(name.encode() + tensor.detach().cpu().numpy().tobytes())
+    found.update("".join(data.index.frame["image_id"]).encode())
+    normalise = [predictor.normalise.mean, predictor.normalise.std]
+    prepared = [data.store.steps, data.store.scale]
+    found.update(json.dumps([normalise, prepared, augment, passing.seed]).encode())
+    return found.hexdigest()[:16]
 
 
 def half(maps: Tensor) -> Floats:

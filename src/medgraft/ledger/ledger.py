@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     from medgraft.ledger.agreement import Agreement
 
 Role = Literal["reader", "adjudicator"]
+About = Mapping[str, Mapping[str, str | None]]  # by column and image_id
 LEASE_SECONDS = 300.0
 AT_ONCE = 5000  # events read in one go
 
@@ -459,12 +460,12 @@ class Ledger:
             self.campaign, self.readings(), patients=patients, replicates=replicates, seed=seed
         )
 
-    def export_csv(self, path: Path, *, paths: Mapping[str, str] | None = None) -> int:
+    def export_csv(self, path: Path, *, about: About | None = None) -> int:
         """Write what every reader says as of now, as `import_csv` reads it; how many rows.
 
         Args:
             path: File to write.
-            paths: Where each image lies, for people; left out where None.
+            about: Columns for people, such as where each image lies.
         """
         with self.database.reading() as connection:
             rows = connection.execute(
@@ -473,16 +474,17 @@ class Ledger:
                 .order_by(readings.c.event)
             ).all()
         sheet = [
-            {**row._mapping, "label": reading(row).labels, "path": (paths or {}).get(row.image_id)}
+            {**_told(row.image_id, about), **row._mapping, "label": reading(row).labels}
             for row in rows
         ]
-        write_sheet(path, sheet, () if paths is None else ("path",))
+        write_sheet(path, sheet, tuple(about or ()))
         return len(sheet)
 
-    def export_sheet(
-        self, path: Path, reader: str, *, paths: Mapping[str, str] | None = None
-    ) -> int:
-        """Write the images that a reader may still read, with empty labels; how many rows."""
+    def export_sheet(self, path: Path, reader: str, *, about: About | None = None) -> int:
+        """Write the images that a reader may still read, with empty labels; how many rows.
+
+        They stand in the order of the queue, in which the images of a group follow each other.
+        """
         with self.database.reading() as connection:
             acts.check_reader(connection, reader)
             ids = connection.scalars(
@@ -491,8 +493,8 @@ class Ledger:
                 .where(waiting.c.reader == reader)
                 .order_by(items.c.position)
             ).all()
-        sheet = [{"image_id": one, "reader": reader, "path": (paths or {}).get(one)} for one in ids]
-        write_sheet(path, sheet, () if paths is None else ("path",))
+        sheet = [{**_told(one, about), "image_id": one, "reader": reader} for one in ids]
+        write_sheet(path, sheet, tuple(about or ()))
         return len(sheet)
 
     def import_csv(
@@ -590,6 +592,10 @@ def _item(one: Queued, batch: int, position: int) -> Mapping[str, object]:
         "probabilities": probabilities,
         "model": one.model,
     }
+
+
+def _told(image_id: str, about: About | None) -> dict[str, str | None]:
+    return {name: cells.get(image_id) for name, cells in (about or {}).items()}
 
 
 def _check_any_role(connection: Connection, reader: str) -> None:

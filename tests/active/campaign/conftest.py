@@ -1,10 +1,20 @@
-"""A campaign on spots that are bright on the left or on the right."""
+"""A campaign on spots that are bright on the left or on the right.
+
+Trainings are dear, so the story of one campaign is played once; tests go on from copies of it.
+"""
+
+import shutil
+from types import SimpleNamespace
 
 import polars as pl
 import pytest
 
-from medgraft.active.campaign.settings import Choosing, opened
+from medgraft.active.campaign import training
+from medgraft.active.campaign.propose import propose
+from medgraft.active.campaign.settings import Choosing, load_settings, opened, save_settings
 from medgraft.active.campaign.start import start
+from medgraft.active.folder import CampaignFolder
+from medgraft.errors import CheckRefusedError
 from medgraft.index import Index
 from medgraft.ledger import Campaign, Class
 from tests.train.conftest import make_spots, one_thread, quick
@@ -12,28 +22,47 @@ from tests.train.conftest import make_spots, one_thread, quick
 __all__ = ["one_thread"]
 
 QUESTION = Campaign("spots", (Class("left"), Class("right")))
+COMMAND = ["medgraft", "active", "propose"]
+SMALL = {"epochs": 1, "after": "layer1", "replicates": 20}
+
+
+def go(folder, **more):
+    return propose(folder.path, command=COMMAND, **more)
+
+
+@pytest.fixture(scope="session")
+def archive(tmp_path_factory):
+    """Path of an index, see `make_spots`; nobody writes there."""
+    return make_spots(tmp_path_factory.mktemp("archive"))
 
 
 @pytest.fixture
-def spots(tmp_path):
-    return make_spots(tmp_path)
+def spots(archive, tmp_path):
+    """An index of the archive that a test may write."""
+    Index.load(archive).save(tmp_path / "spots.parquet")
+    return tmp_path / "spots.parquet"
+
+
+def begun(index, out, question=QUESTION, *, recipe=None, **choosing):
+    """A campaign on the spots, which are labelled in the index but not in the campaign."""
+    chosen = Choosing(**{"batch": 6, "measure": 9, "views": 2, **choosing})
+    return start(index, out, question, chosen, recipe or quick(**SMALL))
 
 
 @pytest.fixture
 def begin(spots, tmp_path):
-    """Start a campaign on the spots, which are labelled in the index but not in the campaign."""
+    """Start a campaign."""
 
-    def make(name="campaign", question=QUESTION, *, recipe=None, **choosing):
-        chosen = Choosing(**{"batch": 6, "measure": 9, "views": 2, **choosing})
-        return start(spots, tmp_path / name, question, chosen, recipe or quick(epochs=1))
+    def make(name="campaign", question=QUESTION, **more):
+        return begun(spots, tmp_path / name, question, **more)
 
     return make
 
 
-@pytest.fixture
-def answer(spots):
+@pytest.fixture(scope="session")
+def answer(archive):
     """Have readers answer all that waits for them, rightly but for the images named."""
-    truth = dict(Index.load(spots).frame.select("image_id", "side").iter_rows())
+    truth = dict(Index.load(archive).frame.select("image_id", "side").iter_rows())
 
     def read(folder, readers=("anna",), wrong=()):
         with opened(folder.path) as campaign:
@@ -47,6 +76,53 @@ def answer(spots):
             return campaign.ledger.labels()
 
     return read
+
+
+@pytest.fixture(scope="session")
+def told(archive, answer, tmp_path_factory):
+    """A campaign told once: a batch, refused to go on without answers, answers, a model that asks."""
+    home = tmp_path_factory.mktemp("told")
+    folder = begun(archive, home / "campaign")
+    first = go(folder)
+    with pytest.raises(CheckRefusedError) as refused:
+        go(folder)
+    answer(folder)
+    asked = CampaignFolder(home / "asked")
+    shutil.copytree(folder.path, asked.path)
+    second = go(folder)
+    return SimpleNamespace(
+        folder=folder, asked=asked, first=first, second=second, refused=str(refused.value)
+    )
+
+
+@pytest.fixture
+def asked(told, tmp_path):
+    """A copy of the campaign whose first batch is answered."""
+    return copied(told.asked, tmp_path / "asked")
+
+
+@pytest.fixture
+def trained(told, monkeypatch):
+    """Trainings that are not done but copied; gives those that were asked for."""
+    found = []
+
+    def train(index, out, recipe, **_):
+        found.append((index, recipe))
+        shutil.copytree(told.second.run.path, out, dirs_exist_ok=True)
+
+    monkeypatch.setattr(training, "train", train)
+    return found
+
+
+def copied(folder, path):
+    shutil.copytree(folder.path, path)
+    return CampaignFolder(path)
+
+
+def changed(folder, **settings):
+    """Write other settings into a campaign."""
+    save_settings(load_settings(folder.settings).model_copy(update=settings), folder.settings)
+    return folder
 
 
 def parts(spots):

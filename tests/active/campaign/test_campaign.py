@@ -1,23 +1,26 @@
 """A campaign from its start to its second model, and what happens when it is interrupted."""
 
 import shutil
+from collections import Counter
+from dataclasses import replace
 
 import numpy as np
 import polars as pl
 import pytest
 from sklearn.metrics import cohen_kappa_score
 
+from medgraft.active.acquisition.clasp_pe import ClaspPe
+from medgraft.active.campaign import looking, training
 from medgraft.active.campaign import propose as module
-from medgraft.active.campaign import training
 from medgraft.active.campaign.labelled import labelled
+from medgraft.active.campaign.looking import Pool, said_by
 from medgraft.active.campaign.propose import propose
 from medgraft.active.campaign.settings import Choosing, load_settings, opened
 from medgraft.active.campaign.start import start
 from medgraft.active.campaign.status import status
-from medgraft.active.folder import CampaignFolder
+from medgraft.active.trunk import Passing
 from medgraft.errors import (
     ArgumentError,
-    CheckRefusedError,
     OutputError,
     TableError,
     UnknownNameError,
@@ -25,15 +28,17 @@ from medgraft.errors import (
 from medgraft.files import read_json, sha256
 from medgraft.index import Index
 from medgraft.ledger import Campaign, Class
-from tests.active.campaign.conftest import QUESTION, batch, parts
+from tests.active.campaign.conftest import (
+    COMMAND,
+    QUESTION,
+    SMALL,
+    batch,
+    changed,
+    copied,
+    go,
+    parts,
+)
 from tests.train.conftest import quick
-
-COMMAND = ["medgraft", "active", "propose"]
-
-
-def go(folder, **more):
-    return propose(folder.path, command=COMMAND, **more)
-
 
 # --- start -----------------------------------------------------------------------------------
 
@@ -49,8 +54,8 @@ def test_the_labels_of_the_index_are_not_in_the_campaign(begin, spots):
 
 def test_starting_changes_nothing_of_the_data(begin, spots):
     def state():
-        files = sorted(spots.parent.rglob("*.p*"))
-        return {f: (sha256(f), f.stat().st_mtime_ns) for f in files if "campaign" not in str(f)}
+        files = [spots, *sorted(Index.load(spots).root.rglob("*.p*"))]
+        return {f: (sha256(f), f.stat().st_mtime_ns) for f in files}
 
     before = state()
     begin()
@@ -69,7 +74,7 @@ def test_settings_come_back_as_they_were_written(begin):
     folder = begin(acquisition="margin", continual="ACFT(LQ)")
     settings = load_settings(folder.settings)
     assert (settings.acquisition, settings.continual) == ("margin", "ACFT(LQ)")
-    assert settings.recipe == quick(epochs=1)
+    assert settings.recipe == quick(**SMALL)
 
 
 @pytest.mark.parametrize(
@@ -82,6 +87,9 @@ def test_settings_come_back_as_they_were_written(begin):
         ({}, {"augment": ("mixup",)}, ArgumentError, "do not mix images"),
         ({}, {"labels_per_class": 3}, ArgumentError, "labels_per_class must be left out"),
         ({"continual": "ACFT(XQ)"}, {}, UnknownNameError, "no continual strategy"),
+        ({"acquisition": "clasp_pe"}, {}, ArgumentError, "how many labels there will be"),
+        ({"candidate": "studdy"}, {}, UnknownNameError, "no column of the index"),
+        ({"candidate": "side"}, {}, UnknownNameError, "no column of the index"),
         ({"stop": ("platau",)}, {}, UnknownNameError, "Did you mean 'plateau'"),
         ({"continual": "ACFT(LQ)"}, {"strategy": "linear:layer2"}, ArgumentError, "fitted at once"),
         ({}, {"backbone": "resnet81"}, UnknownNameError, "resnet81"),
@@ -121,19 +129,17 @@ def test_known_labels_must_be_classes_of_the_campaign(begin):
 # --- propose ---------------------------------------------------------------------------------
 
 
-def test_a_campaign_goes_from_no_label_to_a_model_that_asks(begin, answer, spots):
-    folder, where = begin(), parts(spots)
-    first = go(folder)
+def test_a_campaign_goes_from_no_label_to_a_model_that_asks(told, archive, tmp_path):
+    folder, where = copied(told.folder, tmp_path / "campaign"), parts(archive)
+    first = told.first
     assert (first.number, first.learn, first.measure, first.run) == (1, 6, 9, None)
     queued = set(batch(folder, 1))
     assert len(queued & where["train"]) == 6
     assert len(queued & where["test"]) == 6
     assert len(queued & where["val"]) == 3
 
-    with pytest.raises(CheckRefusedError, match="15 of 15 images still wait"):
-        go(folder)
-    answer(folder)
-    second = go(folder)
+    assert "15 of 15 images still wait" in told.refused
+    second = told.second
     assert (second.number, second.learn, second.measure) == (2, 6, 0)
     assert second.by.startswith("aift:")
     assert set(batch(folder, 2)) <= where["train"] - queued
@@ -150,15 +156,14 @@ def test_a_campaign_goes_from_no_label_to_a_model_that_asks(begin, answer, spots
     for one in proposal["images"]:
         assert sum(one["probabilities"].values()) == pytest.approx(1)
         assert sum(one["why"]["views_say"].values()) == 2
-        assert [n["label"] in ("left", "right") for n in one["why"]["nearest_labelled"]] == [
-            True
-        ] * 3
-        distances = [n["distance"] for n in one["why"]["nearest_labelled"]]
+        near = one["why"]["nearest_labelled"]
+        assert [n["label"] in ("left", "right") for n in near] == [True] * 3
+        distances = [n["distance"] for n in near]
         assert distances == sorted(distances)
     with opened(folder.path) as campaign:
         campaign.ledger.admit("ben")
         leased = campaign.ledger.next("ben")
-    assert folder.run(leased.model).path == second.run.path
+    assert folder.run(leased.model).path == folder.round(2).run.path
 
     found = status(folder.path)
     assert found["progress"]["settled"] == 15
@@ -166,10 +171,11 @@ def test_a_campaign_goes_from_no_label_to_a_model_that_asks(begin, answer, spots
     (point,) = found["curve"]
     assert (point["round"], point["labels"], point["images"]) == (2, 6, 6)
     assert "6 images wait for readers" in found["next"]
+    assert not folder.kept.exists()  # of a network that learns nothing is kept
 
 
 def test_a_campaign_may_go_on_from_its_last_model_with_known_labels(begin, answer, spots):
-    folder = begin(known=True, measure=0, continual="ACFT(LQ)", recipe=quick(epochs=1, rate=1e-3))
+    folder = begin(known=True, measure=0, continual="ACFT(LQ)", recipe=quick(**SMALL, rate=1e-3))
     index = Index.load(folder.index)
     assert index.frame["label"].null_count() == 0
     frame = index.frame.with_columns(  # only the test and val parts are known, and four others
@@ -251,69 +257,234 @@ def test_byte_identical_images_are_asked_about_once_and_learnt_from_alike(begin,
     assert len(labelled(Index.load(folder.index), said)) == 28
 
 
-def test_acft_hq_learns_what_was_bought_and_what_was_wrong_before(begin, answer):
-    folder = begin(continual="ACFT(HQ)", measure=12)
-    go(folder)
-    answer(folder)
-    first = go(folder)
-    bought = set(batch(folder, 2))
-    answer(folder)
-    second = go(folder)
-
-    said = pl.read_parquet(first.run.predictions).filter(pl.col("split") == "train")
-    wrong = {
-        row["image_id"]
-        for row in said.iter_rows(named=True)
-        if (row["p_left"] >= row["p_right"]) != (row["y_left"] == 1)
-    }
-    used = Index.load(second.run.index).part("train").frame
-    assert set(used["image_id"]) == bought | wrong
-    assert 0 < len(wrong) < 6, "the data show nothing"
-    assert read_recipe(second).continues == str(first.run.path)
-
-
-def test_rft_draws_its_images_by_chance(begin, answer):
-    folder = begin(continual="RFT(LQ)")
-    go(folder)
-    answer(folder)
-    second = go(folder)
-    assert second.by == "random"
-    assert read_json(folder.round(2).proposal)["images"][0]["why"]["chosen_by"] == "random"
-
-
-def test_status_says_when_to_stop(begin, answer):
-    rules = ("budget:labels=12", "agreement:kappa=0.0001,rounds=1", "plateau")
-    folder = begin(stop=rules, recipe=quick(epochs=4))
-    go(folder)
-    for _ in range(2):
+def test_acft_hq_learns_what_was_bought_and_all_that_the_model_before_had_wrong(
+    told, answer, trained, tmp_path, monkeypatch
+):
+    folder = changed(copied(told.folder, tmp_path / "campaign"), continual="ACFT(HQ)")
+    had_wrong = one_of_each_class(monkeypatch)
+    for number in (2, 3):
         answer(folder)
+        bought = set(batch(folder, number))
         go(folder)
-    first, second = (pl.read_parquet(folder.round(n).answers) for n in (2, 3))
+        old = Index.load(folder.round(number).labelled).part("train").frame
+        asked, wrong = had_wrong.pop()
+        assert asked == set(old["image_id"])  # also what the last training left out
+        used = Index.load(folder.round(number + 1).learnt).part("train").frame
+        assert set(used["image_id"]) == bought | wrong
+        assert trained[-1][1].continues == str(folder.round(number).run.path)
+
+
+def one_of_each_class(monkeypatch):
+    """Let models have wrong an image of each class; gives what was asked of them, and these."""
+    found = []
+
+    def said(run, index, ids):
+        frame = index.part("train").frame.filter(pl.col("image_id").is_in(ids))
+        wrong = set(frame.unique("label", keep="first", maintain_order=True)["image_id"])
+        found.append((set(ids), wrong))
+        left = (frame["label"] == "left") ^ frame["image_id"].is_in(wrong)
+        p = left.cast(pl.Float64) * 0.8 + 0.1
+        return frame.select("image_id").with_columns(p_left=p, p_right=1 - p)
+
+    monkeypatch.setattr(training, "said_by", said)
+    return found
+
+
+def test_rft_draws_its_images_by_chance(asked, trained):
+    second = go(changed(asked, continual="RFT(LQ)"))
+    assert len(trained) == 1
+    assert second.by == "random"
+    assert read_json(asked.round(2).proposal)["images"][0]["why"]["chosen_by"] == "random"
+
+
+def test_status_says_when_to_stop(told, answer, trained, tmp_path):
+    folder = copied(told.folder, tmp_path / "campaign")
+    answer(folder)
+    go(folder)
+    rules = ("budget:labels=12", "agreement:kappa=1e-9,rounds=1", "plateau")
+    changed(folder, stop=rules)
+    first, second = (said_otherwise(folder.round(n).answers, seed=n) for n in (2, 3))
     both = first.join(second, on="image_id", suffix="_2")
     assert both.height == second.height < first.height
     kappa = cohen_kappa_score(
         (both["p_left"] >= both["p_right"]).to_list(),
         (both["p_left_2"] >= both["p_right_2"]).to_list(),
     )
+    assert kappa > 1e-9, "the data show nothing"
     found = {one["rule"].partition(":")[0]: one["why"] for one in status(folder.path)["stop"]}
     assert found["budget"] == "the budget of 12 labels is spent"
     assert found["agreement"] == f"models of 1 rounds agree with a kappa of {kappa:.3f}"
     assert "plateau" not in found
 
 
+def said_otherwise(path, seed):
+    """Write answers that do not depend on how well a short training went."""
+    rows = pl.read_parquet(path)
+    p = np.random.default_rng(seed).random(rows.height)
+    rows.with_columns(p_left=p, p_right=1 - p).write_parquet(path)
+    return pl.read_parquet(path)
+
+
+def test_an_acquisition_with_a_schedule_is_told_how_much_of_the_budget_is_spent(
+    asked, trained, monkeypatch
+):
+    told, real = [], ClaspPe.select
+
+    def watched(self, evidence, *more):
+        told.append(evidence.progress)
+        return real(self, evidence, *more)
+
+    monkeypatch.setattr(ClaspPe, "select", watched)
+    changed(asked, acquisition="clasp_pe", stop=("plateau", "budget:labels=30"))
+    assert go(asked).by.startswith("clasp_pe:")
+    assert told == [6 / 24]  # six are known; the last batch is chosen when 24 are
+
+
+# --- stages that never learn -------------------------------------------------------------------
+
+
+@pytest.fixture
+def frozen(told, begin):
+    """A campaign in which a head is fitted to stages of a network that was trained before."""
+    weights = {"weights": str(told.second.run.path), "strategy": "linear:c=0.01,views=1"}
+    return begin(recipe=quick(**SMALL, **weights))
+
+
+@pytest.fixture
+def passed(monkeypatch):
+    """How many images passed the stages to be looked at, by view."""
+    found, real = Counter(), Passing.maps
+
+    def watched(self, places, view=None):
+        found[view] += len(places)
+        return real(self, places, view)
+
+    monkeypatch.setattr(Passing, "maps", watched)
+    return found
+
+
+def test_all_images_pass_stages_that_never_learn_once_for_a_whole_campaign(
+    frozen, answer, passed, monkeypatch, tmp_path
+):
+    first = go(frozen)
+    assert first.by.startswith("typiclust")
+    assert passed == {None: 28, 0: 28}
+    answer(frozen)
+    passed.clear()
+    run = go(frozen).run
+    assert passed == {}
+
+    index = Index.load(frozen.index)
+    ids = index.part("train").frame["image_id"].to_list()
+    pool = Pool(
+        index, ids[5:], ids[:5], None, 2, seed=0, kept=frozen.kept, scratch=tmp_path / "looks"
+    )
+    kept = looking.look_with_run(run, pool).evidence
+    assert passed == {}
+    monkeypatch.setattr(looking, "never_learns", lambda *_: False)
+    live = looking.look_with_run(run, pool).evidence
+    assert passed == {None: 23 + 5, 0: 23}
+    np.testing.assert_allclose(kept.probabilities, live.probabilities, atol=5e-3)
+    np.testing.assert_allclose(kept.features, live.features, rtol=2e-3, atol=1e-3)
+    np.testing.assert_allclose(kept.labelled, live.labelled, rtol=2e-3, atol=1e-3)
+
+
+def test_what_was_kept_before_an_interruption_is_not_computed_again(frozen, passed, monkeypatch):
+    watched = Passing.maps
+
+    def torn(self, places, view=None):
+        if view is not None:
+            raise KeyboardInterrupt
+        return watched(self, places, view)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Passing, "maps", torn)
+        with pytest.raises(KeyboardInterrupt):
+            go(frozen)
+    passed.clear()
+    assert go(frozen).number == 1
+    assert passed == {0: 28}
+
+
+def test_maps_of_images_that_can_no_longer_be_read_are_not_mistaken_for_others(
+    frozen, answer, passed, monkeypatch
+):
+    go(frozen)
+    answer(frozen)
+    (before,) = frozen.kept.iterdir()
+    passed.clear()
+    real = looking.Store.open
+
+    def without_one(index, *more, **others):
+        store = real(index, *more, **others)
+        return replace(store, rows=np.where(np.arange(len(store.rows)) == 3, -1, store.rows))
+
+    monkeypatch.setattr(looking.Store, "open", without_one)
+    go(frozen)
+    assert passed == {None: 27, 0: 27}
+    (after,) = frozen.kept.iterdir()
+    assert after.name != before.name
+
+
+# --- candidates of several images ----------------------------------------------------------------
+
+
+def test_images_of_a_group_are_chosen_queued_and_labelled_together(begin, answer, trained, told):
+    folder = begin(candidate="patient_id", batch=3, measure=3)
+    patient = dict(Index.load(folder.index).frame.select("image_id", "patient_id").iter_rows())
+    first = go(folder)
+    assert (first.learn, first.measure) == (6, 6)
+    assert in_pairs([patient[one] for one in batch(folder, 1)])
+    answer(folder)
+    second = go(folder)
+    queued = batch(folder, 2)
+    assert (second.learn, len(queued)) == (6, 6)
+    assert in_pairs([patient[one] for one in queued])
+    assert status(folder.path)["curve"][0]["labels"] == 3
+
+    images = read_json(folder.round(2).proposal)["images"]
+    said = said_by(second.run, Index.load(folder.index), queued)
+    own = dict(said.select("image_id", "p_left").iter_rows())
+    for one, other in zip(images[::2], images[1::2], strict=True):
+        assert one["why"]["score"] == other["why"]["score"]
+        assert one["why"]["rank"].endswith("among 11 groups of images")
+        assert sum(one["why"]["views_say"].values()) == 4
+        assert one["why"]["image"] == "1 of 2 that are labelled together"
+        assert other["why"]["image"] == "2 of 2 that are labelled together"
+    for one in images:
+        assert one["probabilities"]["left"] == pytest.approx(own[one["image_id"]], abs=1e-6)
+
+
+def in_pairs(names):
+    return names[::2] == names[1::2] and len(set(names)) == len(names) // 2
+
+
+def test_a_group_of_which_one_image_was_wrong_is_learnt_from_as_a_whole(
+    told, answer, trained, tmp_path, monkeypatch
+):
+    folder = copied(told.folder, tmp_path / "campaign")
+    changed(folder, continual="ACFT(HQ)", candidate="patient_id")
+    had_wrong = one_of_each_class(monkeypatch)
+    answer(folder)
+    go(folder)
+    old = Index.load(folder.round(2).labelled).part("train").frame
+    patient = dict(old.select("image_id", "patient_id").iter_rows())
+    ((_, wrong),) = had_wrong
+    whole = {one for one in patient if patient[one] in {patient[other] for other in wrong}}
+    used = Index.load(folder.round(3).learnt).part("train").frame
+    assert set(used["image_id"]) == set(batch(folder, 2)) | whole
+
+
 # --- interruptions ---------------------------------------------------------------------------
 
 
-def test_an_interrupted_proposal_goes_on_where_it_was(begin, answer, monkeypatch):
-    folder = begin()
-    go(folder)
-    answer(folder)
-    whole = CampaignFolder(folder.path.parent / "whole")
-    shutil.copytree(folder.path, whole.path)
-    trained, real = [], training.train
+def test_an_interrupted_proposal_goes_on_where_it_was_with_the_labels_it_began_with(
+    asked, told, trained, monkeypatch
+):
+    copy = training.train
 
     def train_and_stop(*given, **more):
-        trained.append(real(*given, **more))
+        copy(*given, **more)
         raise KeyboardInterrupt
 
     def stop(*_, **__):
@@ -324,34 +495,18 @@ def test_an_interrupted_proposal_goes_on_where_it_was(begin, answer, monkeypatch
             torn = (training, train_and_stop) if step == "train" else (module, stop)
             patch.setattr(torn[0], step, torn[1])
             with pytest.raises(KeyboardInterrupt):
-                go(folder)
-        assert batch(folder, 2) == []
-    with monkeypatch.context() as patch:
-        patch.setattr(training, "train", stop)  # it was trained already
-        assert go(folder).number == 2
+                go(asked)
+        assert batch(asked, 2) == []
+    frozen = sha256(asked.round(2).labelled)
+    with opened(asked.path) as campaign:  # a reader corrects himself meanwhile
+        for label in ("left", "right"):
+            campaign.ledger.answer("anna", batch(asked, 1)[0], label)
+    assert go(asked).number == 2
     assert len(trained) == 1
-    go(whole)
-    assert batch(folder, 2) == batch(whole, 2)
-    with opened(folder.path) as campaign:
+    assert batch(asked, 2) == batch(told.folder, 2)
+    assert sha256(asked.round(2).labelled) == frozen
+    with opened(asked.path) as campaign:
         assert list(campaign.ledger.batches()) == [1, 2]
-
-
-def test_labels_that_arrive_during_an_interruption_wait_for_the_next_round(
-    begin, answer, monkeypatch
-):
-    folder = begin()
-    go(folder)
-    answer(folder)
-    with monkeypatch.context() as patch:
-        patch.setattr(module, "look_with_run", lambda *_, **__: 1 / 0)
-        with pytest.raises(ZeroDivisionError):
-            go(folder)
-    frozen = sha256(folder.round(2).labelled)
-    with opened(folder.path) as campaign:
-        campaign.ledger.answer("anna", batch(folder, 1)[0], "left")
-        campaign.ledger.answer("anna", batch(folder, 1)[0], "right")
-    go(folder)
-    assert sha256(folder.round(2).labelled) == frozen
 
 
 def test_two_proposals_at_once_are_refused(begin):
@@ -395,25 +550,24 @@ def test_a_setting_that_does_not_exist_is_refused(begin):
         status(folder.path)
 
 
-def test_views_are_of_the_candidate_and_reproducible(begin, answer, tmp_path):
-    from medgraft.active.campaign.looking import look_with_run
-
-    folder = begin()
-    go(folder)
-    answer(folder)
-    run = go(folder).run
-    index = Index.load(folder.index)
+def test_views_are_of_the_candidate_and_reproducible(told, tmp_path):
+    run, index = told.second.run, Index.load(told.folder.index)
     ids = index.part("train").frame["image_id"].to_list()
-    looks = [
-        look_with_run(run, index, ids[:20], ids[20:], views=3, seed=seed).evidence.probabilities
-        for seed in (1, 1, 2)
-    ]
-    assert looks[0].shape == (20, 3, 2)
-    np.testing.assert_array_equal(looks[0], looks[1])
-    np.testing.assert_array_equal(looks[0][:, 0], looks[2][:, 0])  # the image as it is
-    assert (looks[0][:, 1] != looks[2][:, 1]).any()
+
+    def look(waiting, seed):
+        pool = Pool(
+            index, waiting, ids[20:], None, 3, seed=seed, kept=tmp_path, scratch=tmp_path / "looks"
+        )
+        return looking.look_with_run(run, pool).evidence.probabilities
+
+    one, other = look(ids[:20], 1), look(ids[:20], 2)
+    assert one.shape == (20, 3, 2)
+    np.testing.assert_allclose(look(ids[5:15], 1), one[5:15], atol=1e-6)  # in any pool
+    np.testing.assert_array_equal(one[:, 0], other[:, 0])  # the image as it is
+    assert (one[:, 1] != other[:, 1]).any()
     said = pl.read_parquet(run.predictions)
     mine = said.filter(pl.col("image_id").is_in(ids[:20])).sort("image_id")
+    assert mine.height
     order = np.argsort(ids[:20])
     rows = [k for k in order if ids[k] in set(mine["image_id"])]
-    np.testing.assert_allclose(mine["p_left"].to_numpy(), looks[0][rows, 0, 0], atol=1e-5)
+    np.testing.assert_allclose(mine["p_left"].to_numpy(), one[rows, 0, 0], atol=1e-5)

@@ -10,7 +10,7 @@ from medgraft.cli.__main__ import main
 from medgraft.index import Index
 from tests.active.campaign.conftest import batch
 
-QUICK = ["--size", "32", "--after", "layer3", "--epochs", "1", "--batch-size", "8"]
+QUICK = ["--size", "32", "--after", "layer1", "--epochs", "1", "--batch-size", "8"]
 
 
 @pytest.fixture
@@ -34,6 +34,7 @@ def test_a_sheet_goes_out_and_comes_back(campaign, tmp_path, capsys):
     table = pl.read_csv(sheet, infer_schema=False)
     assert table["image_id"].to_list() == batch(CampaignFolder(campaign), 1)
     assert table["path"].str.starts_with("images/").all()
+    assert "candidate" not in table.columns
     table.with_columns(label=pl.lit("left")).write_csv(sheet)
     assert main(["active", "import", str(campaign), str(sheet)]) == 0
     assert "9 readings added, 0 corrected, 0 were there" in capsys.readouterr().out
@@ -54,6 +55,26 @@ def test_a_sheet_goes_out_and_comes_back(campaign, tmp_path, capsys):
     assert Index.load(labels).frame["label"].value_counts().sort("label").rows() == [
         ("left", 7), ("right", 2),
     ]  # fmt: skip
+
+
+def test_a_sheet_keeps_the_images_of_a_group_together(spots, tmp_path, capsys):
+    out, sheet = tmp_path / "grouped", tmp_path / "anna.csv"
+    grouped = ["--batch", "3", "--measure", "3", "--candidate", "patient_id"]
+    start = ["active", "start", str(spots), "--out", str(out), "--classes", "left,right"]
+    assert main([*start, *grouped, *QUICK]) == 0
+    assert main(["active", "admit", str(out), "anna"]) == 0
+    assert main(["active", "propose", str(out)]) == 0
+    assert main(["active", "export", str(out), "--sheet", "anna", "--out", str(sheet)]) == 0
+    table = pl.read_csv(sheet, infer_schema=False)
+    assert table["image_id"].to_list() == batch(CampaignFolder(out), 1)
+    patients = dict(Index.load(spots).frame.select("image_id", "patient_id").iter_rows())
+    names = table["candidate"].to_list()
+    assert names == [patients[one] for one in table["image_id"]]
+    assert names[::2] == names[1::2]
+    assert len(set(names)) == 6
+    table.with_columns(label=pl.lit("left")).write_csv(sheet)
+    assert main(["active", "import", str(out), str(sheet)]) == 0
+    assert "12 readings added" in capsys.readouterr().out
 
 
 def test_status_says_where_it_stands_in_words_and_in_json(campaign, capsys):

@@ -29,6 +29,7 @@ class Acquisition(Options, ABC):
         reads_features: It reads `features` of the evidence (and `labelled`, if there are any).
         least_views: Views that at least one candidate must have.
         compares: It compares views, so that a candidate should have several, and not one answer.
+        reads_progress: It reads how far the campaign has come, so that a budget must be known.
     """
 
     model_config = ConfigDict(use_attribute_docstrings=True)  # docs/generate.py shows them
@@ -37,6 +38,7 @@ class Acquisition(Options, ABC):
     reads_features: ClassVar[bool] = False
     least_views: ClassVar[int] = 1
     compares: ClassVar[bool] = False
+    reads_progress: ClassVar[bool] = False
 
     @abstractmethod
     def select(self, evidence: Evidence, budget: int, rng: np.random.Generator) -> Integers:

@@ -32,6 +32,7 @@ class ClaspPe(Selection):
     source: ClassVar[str] = (
         "Lüth et al. 2026, arXiv:2601.13677; power noise: Kirsch et al. 2021, arXiv:2106.12059"
     )
+    reads_progress: ClassVar[bool] = True
 
     share: float = Field(default=0.5, ge=0, le=1)
     """Share of the budget that is divided among the classes."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -13,11 +14,13 @@ import polars as pl
 
 from medgraft.active.acquisition import Score, acquisitions
 from medgraft.active.campaign.labelled import labelled, why_not
-from medgraft.active.campaign.looking import Looked, look_with_run, look_with_weights
+from medgraft.active.campaign.looking import Group, Looked, Pool, look_with_run, look_with_weights
 from medgraft.active.campaign.reasons import probabilities, reasons
 from medgraft.active.campaign.settings import Open, opened
 from medgraft.active.campaign.start import cold_start
+from medgraft.active.campaign.stopping import budget
 from medgraft.active.campaign.training import trained
+from medgraft.active.candidates import Candidates, progress
 from medgraft.active.continual import read_continual
 from medgraft.active.folder import CampaignFolder, RoundFolder
 from medgraft.errors import CheckRefusedError, OutputError, TableError
@@ -25,7 +28,7 @@ from medgraft.files import read_json, replacing, write_json
 from medgraft.index import Index
 from medgraft.ledger import Queued
 from medgraft.runs import RunFolder
-from medgraft.seeds import derive, generator
+from medgraft.seeds import generator
 from medgraft.spec import build, write
 from medgraft.train.record import now
 
@@ -153,21 +156,27 @@ def _chosen(campaign: Open, place: RoundFolder, command: list[str]) -> dict[str,
         run = trained(campaign, place, command, notes)
     elif place.number > 1:
         notes.append(f"No model was trained, since {reason}; chosen as at the start.")
-    by, images = _learn(campaign, index, known, waiting, run, place, notes)
+    by, groups = _learn(campaign, index, known, waiting, run, place, notes)
     if place.number == 1:
-        images += _measure(campaign, index, queued | set(known.frame["image_id"]), notes)
-        images = _mixed(images, campaign.settings.recipe.seed)
+        groups += _measure(campaign, index, queued | set(known.frame["image_id"]), notes)
+        groups = _mixed(groups, campaign.settings.recipe.seed)
     model = f"rounds/{place.path.name}/run" if run else ""
-    train_rows = known.part("train").frame
+    images = [one for group in groups for one in group]
     return {
         "number": place.number,
         "at": now(),
         "by": by,
         "model": model,
-        "labels": train_rows["image_id"].n_unique(),
+        "labels": _bought(known, campaign.settings.candidate),
         "notes": notes,
         "images": [{**one, "rank": rank, "model": model} for rank, one in enumerate(images)],
     }
+
+
+def _bought(known: Index, column: str | None) -> int:
+    """How many candidates of the train part have a label."""
+    frame = known.part("train").frame.unique("image_id", keep="first", maintain_order=True)
+    return len(Candidates.of(frame, np.arange(len(frame)), column))
 
 
 def _labels(campaign: Open, index: Index, place: RoundFolder) -> Index:
@@ -190,24 +199,26 @@ def _learn(
     run: RunFolder | None,
     place: RoundFolder,
     notes: list[str],
-) -> tuple[str, list[dict[str, Any]]]:
-    """The acquisition with all its options, and what it chose."""
+) -> tuple[str, list[list[dict[str, Any]]]]:
+    """The acquisition with all its options, and the images of each candidate that it chose."""
     settings, recipe = campaign.settings, campaign.settings.recipe
     labels = _words(known.part("train"))
+    pool = Pool(
+        index,
+        waiting,
+        list(labels),
+        settings.candidate,
+        settings.views,
+        seed=recipe.seed,
+        kept=campaign.folder.kept,
+        scratch=place.looks,
+    )
     if run is not None:
-        looked = look_with_run(
-            run,
-            index,
-            waiting,
-            list(labels),
-            views=settings.views,
-            seed=derive(recipe.seed, "round", place.number),
-        )
+        looked = look_with_run(run, pool, progress=_progress(campaign, known))
         _keep_answers(looked, place)
         text = settings.acquisition if read_continual(settings.continual).chosen else "random"
     else:
-        classes = len(campaign.ledger.campaign.names)
-        looked = look_with_weights(recipe, index, waiting, list(labels), classes)
+        looked = look_with_weights(recipe, pool, len(campaign.ledger.campaign.names))
         text = cold_start(settings, recipe)
     if looked.unreadable:
         notes.append(f"{looked.unreadable} images could not be prepared and were left out.")
@@ -219,23 +230,28 @@ def _learn(
     ).tolist()
     scores = part.scores(looked.evidence) if isinstance(part, Score) else None
     why = reasons(looked, chosen, by=text, scores=scores, labels=labels)
-    return by, [
-        {
-            "image_id": looked.candidates[row],
-            "role": LEARN,
-            "why": one,
-            "probabilities": probabilities(looked, row),
-        }
+    found = [
+        _group(looked.candidates[row], LEARN, one, probabilities(looked, row))
         for row, one in zip(chosen, why, strict=True)
     ]
+    del looked  # whose arrays may lie there
+    shutil.rmtree(place.looks, ignore_errors=True)
+    return by, found
+
+
+def _progress(campaign: Open, known: Index) -> float:
+    """How far the budget is spent; 0 where there is none, and no acquisition that asks."""
+    most = budget(campaign.settings.stop)
+    spent = _bought(known, campaign.settings.candidate)
+    return 0.0 if most is None else progress(spent, most, campaign.settings.batch)
 
 
 def _keep_answers(looked: Looked, place: RoundFolder) -> None:
     """Write down what the model says of the candidates, to be compared with the next model."""
-    said = looked.evidence.probabilities[:, 0]
+    names, said = looked.answers()
     columns = {f"p_{name}": said[:, k] for k, name in enumerate(looked.names)}
     with replacing(place.answers) as temporary:
-        pl.DataFrame({"image_id": looked.candidates, **columns}).write_parquet(temporary)
+        pl.DataFrame({"image_id": names, **columns}).write_parquet(temporary)
 
 
 def _words(known: Index) -> dict[str, str]:
@@ -250,30 +266,49 @@ def _words(known: Index) -> dict[str, str]:
 
 def _measure(
     campaign: Open, index: Index, taken: set[str], notes: list[str]
-) -> list[dict[str, Any]]:
-    """Images drawn by chance, two of three from the test part, to measure every round on."""
-    wanted, rng = campaign.settings.measure, generator(campaign.settings.recipe.seed, "measure")
-    val = _ids(index.part("val").frame, without=taken)
-    test = _ids(index.part("test").frame, without=taken)
+) -> list[list[dict[str, Any]]]:
+    """Candidates drawn by chance, two of three from the test part, to measure every round on."""
+    settings = campaign.settings
+    wanted, rng = settings.measure, generator(settings.recipe.seed, "measure")
+    test, val = (_groups(index.part(p).frame, taken, settings.candidate) for p in ("test", "val"))
     of_val = min(wanted // 3, len(val))
     shares = ((test, min(wanted - of_val, len(test))), (val, of_val))
     if sum(count for _, count in shares) < wanted:
         notes.append("The test and val parts have fewer images than are to be measured on.")
+    why = {"chosen_by": "chance, to measure the model on"}
     return [
-        {
-            "image_id": one,
-            "role": MEASURE,
-            "why": {"chosen_by": "chance, to measure the model on"},
-            "probabilities": None,
-        }
-        for ids, count in shares
-        for one in rng.permutation(np.array(ids, dtype=object))[:count]
+        _group(groups[number], MEASURE, why, [None] * len(groups[number]))
+        for groups, count in shares
+        for number in rng.permutation(len(groups))[:count]
     ]
 
 
-def _mixed(images: list[dict[str, Any]], seed: int) -> list[dict[str, Any]]:
+def _group(
+    names: Group, role: str, why: dict[str, Any], said: Sequence[dict[str, float] | None]
+) -> list[dict[str, Any]]:
+    """What is written down of the images of a candidate, which follow each other in the queue."""
+
+    def reason(number: int) -> dict[str, Any]:
+        told = {"image": f"{number} of {len(names)} that are labelled together"}
+        return {**why, **(told if len(names) > 1 else {})}
+
+    return [
+        {"image_id": name, "role": role, "why": reason(number), "probabilities": one}
+        for number, (name, one) in enumerate(zip(names, said, strict=True), 1)
+    ]
+
+
+def _groups(frame: pl.DataFrame, taken: set[str], column: str | None) -> list[Group]:
+    """The images of each candidate of a part that nobody has been asked about."""
+    once = frame.unique("image_id", keep="first", maintain_order=True)
+    once = once.filter(~pl.col("image_id").is_in(taken))
+    candidates = Candidates.of(once, np.arange(len(once)), column)
+    return candidates.named(once["image_id"])
+
+
+def _mixed(groups: list[list[dict[str, Any]]], seed: int) -> list[list[dict[str, Any]]]:
     """In an order of chance, so that a reader cannot tell which images measure."""
-    return [images[k] for k in generator(seed, "order").permutation(len(images))]
+    return [groups[k] for k in generator(seed, "order").permutation(len(groups))]
 
 
 def _queued(one: Mapping[str, Any]) -> Queued:

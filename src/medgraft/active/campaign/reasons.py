@@ -31,13 +31,17 @@ def reasons(
         by: The acquisition that chose.
         scores: Of all candidates, higher is labelled sooner; None of a selection of sets.
         labels: What each labelled image is, in words.
+
+    Returns:
+        Of each candidate, of whose images all are chosen for the same reasons.
     """
+    kind = "images" if all(len(group) == 1 for group in looked.candidates) else "groups of images"
     near = _nearest(looked, chosen, labels)
     found = []
     for place, row in enumerate(chosen):
         why: dict[str, Any] = {
             "chosen_by": by,
-            "rank": f"{place + 1} of {len(chosen)}, among {len(looked.candidates)} images",
+            "rank": f"{place + 1} of {len(chosen)}, among {len(looked.candidates)} {kind}",
         }
         if scores is not None:
             why["score"] = float(scores[row])
@@ -50,12 +54,13 @@ def reasons(
     return found
 
 
-def probabilities(looked: Looked, row: int) -> dict[str, float] | None:
-    """What the model says of the image as it is; None if no model was asked."""
+def probabilities(looked: Looked, row: int) -> list[dict[str, float] | None]:
+    """What the model says of each image of a candidate as it is; None if no model was asked."""
     if not looked.names:
-        return None
-    said = looked.evidence.probabilities[row, 0]
-    return {name: float(p) for name, p in zip(looked.names, said, strict=True)}
+        return [None] * len(looked.candidates[row])
+    count = len(looked.candidates[row]) * looked.views
+    plain = np.asarray(looked.evidence.probabilities[row, : count : looked.views])
+    return [{name: float(p) for name, p in zip(looked.names, said, strict=True)} for said in plain]
 
 
 def _views(evidence: Evidence, row: int, names: Sequence[str]) -> dict[str, int]:
@@ -83,6 +88,11 @@ def _nearest(
     for row in distances:
         order = np.argsort(row, kind="stable")[:NEAREST]
         found.append(
-            [{"label": labels[looked.labelled[k]], "distance": float(row[k])} for k in order]
+            [{"label": _said(looked.labelled[k], labels), "distance": float(row[k])} for k in order]
         )
     return found
+
+
+def _said(group: Sequence[str], labels: Mapping[str, str]) -> str:
+    """What the images of a labelled candidate are, each answer once."""
+    return ", ".join(dict.fromkeys(labels[name] for name in group))

@@ -40,7 +40,14 @@ class Choosing(BaseModel):
         description="Images of the test and val parts, drawn by chance, that the first batch has"
         " labelled too: the curve is measured on them.",
     )
-    views: int = Field(8, ge=1, description="Augmented views that the model answers for.")
+    candidate: str | None = Field(
+        None,
+        description="Column of the index whose values are bought as a whole, such as study_id;"
+        " --batch and --measure then count such groups. Single images if not given.",
+    )
+    views: int = Field(
+        8, ge=1, description="Looks at each image: as it is, and augmented for the others."
+    )
     continual: str = Field(
         "AFT(LQ)",
         description="How models go on: AFT(LQ) begins with --weights in each round; ACFT(LQ),"

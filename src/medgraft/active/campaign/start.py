@@ -10,6 +10,7 @@ import polars as pl
 from medgraft.active.acquisition import Score, Selection, acquisitions
 from medgraft.active.campaign.labelled import LABEL, known_labels
 from medgraft.active.campaign.settings import Choosing, Settings, save_settings
+from medgraft.active.campaign.stopping import budget
 from medgraft.active.continual import read_continual
 from medgraft.active.folder import CampaignFolder
 from medgraft.active.stopping import stopping
@@ -83,7 +84,11 @@ def _check(choosing: Choosing, recipe: Recipe) -> None:
             " --slices out, or choose a backbone for volumes."
         )
     check_choices(recipe)
-    build(acquisitions, choosing.acquisition)
+    if build(acquisitions, choosing.acquisition).reads_progress and budget(choosing.stop) is None:
+        raise ArgumentError(
+            f"{choosing.acquisition} must know how many labels there will be, and --stop names no"
+            " budget. Add one, such as --stop plateau budget:labels=400."
+        )
     cold = build(acquisitions, cold_start(choosing, recipe))
     if not isinstance(cold, Selection):
         kind = "a score" if isinstance(cold, Score) else "none"
@@ -177,6 +182,8 @@ def _known(index: Index, question: Campaign) -> list[pl.Series]:
 
 
 def _check_parts(index: Index, choosing: Choosing) -> None:
+    if choosing.candidate is not None and choosing.candidate not in index.frame.columns:
+        raise unknown_name("column of the index", choosing.candidate, index.frame.columns)
     if index.part("train").frame.is_empty():
         raise TableError("the index must have images in its train part to propose, and has none.")
     test = index.part("test")

@@ -10,6 +10,7 @@ import polars as pl
 from medgraft.active.campaign.settings import Open
 from medgraft.active.folder import RoundFolder
 from medgraft.active.stopping import Standing, kappa, stopping
+from medgraft.active.stopping.budget import Budget
 from medgraft.files import read_json
 from medgraft.spec import build
 from medgraft.train.predict import read_answering
@@ -25,6 +26,17 @@ def reasons_to_stop(campaign: Open) -> list[dict[str, str]]:
         if why is not None:
             found.append({"rule": text, "why": why})
     return found
+
+
+def budget(stop: Sequence[str]) -> int | None:
+    """How many labels can be paid, as the rule `budget` says; None if it is not among them.
+
+    Examples:
+        >>> budget(["plateau", "budget:labels=400"]), budget(["plateau"])
+        (400, None)
+    """
+    rules = [build(stopping, text) for text in stop]
+    return next((one.labels for one in rules if isinstance(one, Budget)), None)
 
 
 def _history(campaign: Open) -> list[Standing]:

@@ -8,7 +8,9 @@ import numpy as np
 import polars as pl
 
 from medgraft.active.campaign.labelled import why_not
+from medgraft.active.campaign.looking import said_by
 from medgraft.active.campaign.settings import Open
+from medgraft.active.candidates import Candidates
 from medgraft.active.continual import Continual, read_continual
 from medgraft.active.folder import RoundFolder
 from medgraft.files import read_json
@@ -17,6 +19,7 @@ from medgraft.index.target import Target
 from medgraft.runs import RunFolder
 from medgraft.seeds import generator
 from medgraft.train.continuing import slower
+from medgraft.train.forgetting import all_right
 from medgraft.train.predict import read_answering
 from medgraft.train.recipe import Recipe
 from medgraft.train.record import FINISHED
@@ -83,19 +86,20 @@ def _learnt(
     known = Index.load(place.labelled)
     if before is None:
         return known
-    frame = known.frame.with_row_index("place")
-    training = frame.filter(pl.col("split") == "train")
     seen = set(Index.load(before.labelled).frame["image_id"])
-    old = training.filter(pl.col("image_id").is_in(seen))
-    bought = training.filter(~pl.col("image_id").is_in(seen))
+    frame, column = known.frame, campaign.settings.candidate
+    training = frame["split"] == "train"
+    was = frame["image_id"].is_in(seen)
+    old = Candidates.of(frame, (training & was).arg_true().to_numpy().astype(np.int64), column)
     chosen = _continual(campaign).training_set(
-        old["place"].to_numpy().astype(np.int64),
-        bought["place"].to_numpy().astype(np.int64),
-        _wrong(before.run, old, known),
+        np.arange(len(old)),
+        np.zeros(0, np.int64),
+        old.any_of(_wrong(before.run, frame[old.images], known)),
         generator(campaign.settings.recipe.seed, "rehearse", place.number),
     )
-    keep = pl.col("place").is_in(chosen.tolist()) | (pl.col("split") != "train")
-    found = known.with_frame(frame.filter(keep).drop("place"))
+    keep = np.array(~training | ~was)  # all that was just bought, and the other parts
+    keep[old.of_these(chosen)] = True
+    found = known.with_frame(frame.filter(pl.Series(keep)))
     if (reason := why_not(found)) is not None:
         notes.append(f"All labels were trained on: without the earlier ones, {reason}.")
         return known
@@ -103,15 +107,15 @@ def _learnt(
 
 
 def _wrong(run: RunFolder, old: pl.DataFrame, known: Index) -> np.ndarray:
-    """Which of the old images a run gets wrong, shape (L,); one that it did not see counts so."""
-    said = pl.read_parquet(run.predictions).unique("image_id", keep="first")
+    """Which of the old images a run gets wrong, shape (L,); one that it cannot read counts so.
+
+    It is asked about all of them: a strategy that leaves some out trains it on a part only, and
+    what was left out may be forgotten.
+    """
+    said = said_by(run, known, old["image_id"].unique(maintain_order=True).to_list())
     rows = old.select("image_id").join(said, on="image_id", how="left", maintain_order="left")
     target = Target.of(known)
-    truth = target.matrix(old)
     told = rows.select(f"p_{name}" for name in target.names).cast(pl.Float64).to_numpy()
-    if target.kind == "exclusive":
-        found = np.eye(len(target.names))[np.nan_to_num(told).argmax(axis=1)]
-    else:
-        found = (told > 0.5).astype(float)
-    wrong: np.ndarray = (found != truth).any(axis=1) | np.isnan(told).any(axis=1)
-    return wrong
+    unread = np.isnan(told).any(axis=1)
+    right = all_right(target.matrix(old), np.nan_to_num(told), target.kind)
+    return np.asarray(unread | ~right)

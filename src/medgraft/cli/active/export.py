@@ -15,7 +15,8 @@ class Export:
 
     A CSV file holds what every reader says as of now, a row per reading, as `medgraft active import`
     reads it. With --sheet it holds the images that a reader may still read, with an empty column to
-    be filled in. A file that ends in .parquet becomes an index of the labelled images, to train on.
+    be filled in; those that are bought together stand together. A file that ends in .parquet
+    becomes an index of the labelled images, to train on.
 
     Examples:
         medgraft active export campaign --out readings.csv
@@ -32,6 +33,8 @@ class Export:
 
     def run(self) -> None:
         """Write it and say how much it holds."""
+        import polars as pl
+
         from medgraft.active.campaign.labelled import labelled
         from medgraft.active.campaign.settings import opened
         from medgraft.errors import ArgumentError
@@ -48,10 +51,16 @@ class Export:
                 found.save(self.out)
                 print(f"{self.out}: {len(found)} labelled images")
                 return
-            paths = dict(index.frame.select("image_id", "path").iter_rows())
+            columns = {"path": "path"}
+            if campaign.settings.candidate is not None:
+                columns["candidate"] = campaign.settings.candidate
+            about = {
+                name: dict(index.frame.select("image_id", pl.col(one).cast(pl.String)).iter_rows())
+                for name, one in columns.items()
+            }
             if self.sheet is None:
-                count = campaign.ledger.export_csv(self.out, paths=paths)
+                count = campaign.ledger.export_csv(self.out, about=about)
                 print(f"{self.out}: {count} readings")
             else:
-                count = campaign.ledger.export_sheet(self.out, self.sheet, paths=paths)
+                count = campaign.ledger.export_sheet(self.out, self.sheet, about=about)
                 print(f"{self.out}: {count} images for {self.sheet}")
