@@ -23,15 +23,15 @@ from medgraft.cli.__main__ import main as medgraft
 from medgraft.report.words import percent, signed
 
 ROOT = Path(__file__).parents[1]
-TRUNK = "--backbone resnet18 --after layer3 --weights {weights} --size 64 --threads 1"
+TRUNK = "--backbone resnet18 --after layer3 --weights {weights} --threads 1"
 CHOOSERS = (
     "aift,entropy,margin,least_confident,mutual_information,variation_ratio,core_set,badge,"
     "typiclust,clasp_pe"
 )
-CHEAP = f"{TRUNK} --tune linear:c=0.001 --strategy AFT --acquisition {CHOOSERS} --views 8"
+CHEAP = f"{TRUNK} --size 64 --tune linear:c=0.001 --strategy AFT --acquisition {CHOOSERS} --views 8"
 TUNED = (
-    f"{TRUNK} --precision bfloat16 --memory-format channels_last --tune full --epochs 5"
-    ' --strategy "RFT,AFT,ACFT(LQ),ACFT(HQ)" --acquisition aift,entropy,core_set --views 8'
+    f"{TRUNK} --size 32 --precision bfloat16 --memory-format channels_last --tune full --epochs 5"
+    ' --strategy "RFT,AFT,ACFT(LQ),ACFT(HQ)" --acquisition aift,entropy,core_set --views 6'
 )
 SPLITS = {"cxr-kermany": "--test 0.2 --val 0.05", "histo-idc": "--test 0.3 --val 0.1"}
 PATIENT = {"cxr-kermany": "group", "histo-idc": "patient"}
@@ -62,7 +62,7 @@ EXPERIMENTS = (
     Experiment(
         "cxr-kermany",
         "tuned",
-        f"{TUNED} --start 10 --batch 10 --rounds 5 --among 300 --least-steps 40",
+        f"{TUNED} --start 20 --batch 20 --rounds 5 --among 300 --least-steps 40",
     ),
     Experiment(
         "histo-idc",

@@ -138,6 +138,7 @@ def test_the_page_has_the_answer_the_curves_and_links_that_exist(finished):
     page = (finished / "pretrain-study.html").read_text()
     assert found(finished)["answer"].split(".")[0] in page
     assert "Each task was learnt once" in page
+    assert "took 3 steps or little more: a gain there may be speed" in page
     links = [unquote(link) for link in re.findall(r'href="(runs/[^"]+)"', page)]
     assert len(links) == 2 + 12
     assert all((finished / link).is_file() for link in links)

@@ -353,6 +353,7 @@ class PretrainingStudy(Part):
     labels: list[int] = Field(min_length=1)
     seeds: list[int] = Field(min_length=1)
     pretrainings: int
+    least_steps: int = 1
     starts: list[StartAsked] = Field(min_length=1)
     runs: list[StartedRun]
 

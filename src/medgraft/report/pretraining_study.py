@@ -31,6 +31,8 @@ from medgraft.report.words import (
 )
 from medgraft.runs import RunFolder
 
+SHORT = 50  # steps of a tuning after which random weights have hardly begun
+
 
 def write_pretraining_study(folder: Path, *, replicates: int = 1000, seed: int = 0) -> Path:
     """Write pretrain-study.json, pretrain-study.html and the figure, from saved files alone.
@@ -208,6 +210,11 @@ def _warnings(asked: PretrainingStudy, saved: Sequence[Saved]) -> list[str]:
     if asked.pretrainings == 1 and len(asked.starts) > 1:
         few.append(
             "Each task was learnt once: what another pretraining would have given is not known."
+        )
+    if asked.least_steps < SHORT:
+        few.append(
+            f"Tunings on few labels took {asked.least_steps} steps or little more: a gain there may be"
+            " speed and not knowledge. Try --least-steps 150."
         )
     shared = [without_folders(text) for text in remarks.warnings(saved[0])]
     each = [{without_folders(text) for text in remarks.warnings(one)} for one in saved]

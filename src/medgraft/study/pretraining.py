@@ -247,6 +247,7 @@ def _write(out: Path, asked: Experiment, outcomes: dict[Key, Outcome]) -> None:
             "labels": list(asked.labels),
             "seeds": list(asked.numbers),
             "pretrainings": asked.pretrainings,
+            "least_steps": asked.least_steps,
             "starts": [
                 {
                     "name": start.name,
