@@ -3,15 +3,15 @@
     .venv/bin/python studies/pretraining.py --data ../shared/data --out runs/pretraining
 
 Sized for two cores: small images, a few passes, each task learnt once; about two and a half hours
-one after another with one thread each. `--only cxr-kermany` runs one archive, so that two can run at once. A
-finished run is not repeated; rewrites its part of docs/results.md from what is finished.
+one after another with one thread each. `--only cxr-kermany` runs one experiment, so that two can run at
+once. A finished run is not repeated; rewrites its part of docs/results.md from what is finished.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -28,61 +28,77 @@ FLAT = (
 
 
 @dataclass(frozen=True)
-class Archive:
+class Experiment:
     """Images, how they are split, and what is asked of them."""
 
-    name: str
+    archive: str
     index: str
     split: str
     study: str
+    name: str = ""
+
+    @property
+    def folder(self) -> str:
+        """Name of its folder."""
+        return f"{self.archive}-{self.name}" if self.name else self.archive
 
 
-ARCHIVES = (
-    Archive(
-        "cxr-kermany",
-        "--layout csv --table labels.csv --path file --label label --patient group",
-        "--test 0.2 --val 0.05 --seed 0",
-        f"{FLAT} --channels 1 --epochs 12 --batch-size 16 --tasks {TASKS} --labels 10,25,50,100"
-        " --pretraining epochs=3,batch_size=32"
-        " --discovery patterns=24,neighbours=60,size=96,crop=64,backbone=resnet18,side=64,epochs=3,batch_size=32",
+FILMS = Experiment(
+    "cxr-kermany",
+    "--layout csv --table labels.csv --path file --label label --patient group",
+    "--test 0.2 --val 0.05 --seed 0",
+    f"{FLAT} --channels 1 --epochs 12 --batch-size 16 --least-steps 150 --tasks {TASKS}"
+    " --labels 2,5,10,100 --pretraining epochs=3,batch_size=32"
+    " --discovery patterns=24,neighbours=60,size=96,crop=64,backbone=resnet18,side=64,epochs=3,batch_size=32",
+)
+EXPERIMENTS = (
+    FILMS,
+    replace(
+        FILMS,
+        study=FILMS.study.replace("--least-steps 150", "--least-steps 1").replace(
+            "2,5,10,100", "10,25,50,100"
+        ),
+        name="short",
     ),
-    Archive(
+    Experiment(
         "histo-idc",
         "--layout csv --table labels.csv --path file --label label --patient patient",
         "--test 0.3 --val 0.1 --seed 0",
-        f"{FLAT} --channels 3 --epochs 12 --batch-size 16 --tasks {TASKS} --labels 10,25,50,100"
-        " --pretraining epochs=4,batch_size=32"
+        f"{FLAT} --channels 3 --epochs 12 --batch-size 16 --least-steps 1 --tasks {TASKS}"
+        " --labels 10,25,50,100 --pretraining epochs=4,batch_size=32"
         " --discovery patterns=24,neighbours=30,size=96,crop=64,backbone=resnet18,side=64,epochs=6,batch_size=32",
     ),
-    Archive(
+    Experiment(
         "seg-wbc",
         "--layout csv --table labels.csv --path file --mask mask"
         " --mask-classes background=0,cytoplasm=128,nucleus=255",
         "--test 0.3 --val 0.1 --seed 0",
-        f"{FLAT} --task segmentation --channels 3 --epochs 20 --batch-size 5 --tasks {TASKS}@epochs=12"
-        " --labels 5,10,25 --pretraining epochs=40,batch_size=32"
+        f"{FLAT} --task segmentation --channels 3 --epochs 20 --batch-size 5 --least-steps 150"
+        f" --tasks {TASKS}@epochs=12 --labels 5 --pretraining epochs=40,batch_size=32"
         " --discovery patterns=10,neighbours=20,size=96,crop=64,backbone=resnet18,side=64,epochs=30,batch_size=32",
     ),
-    Archive(
+    Experiment(
         "vol-hippocampus",
         "--layout image_mask --mask-classes background=0,anterior=1,posterior=2",
         "--test 0.3 --val 0.1 --seed 0",
-        "--task segmentation --backbone unet3d_narrow --size 40"
-        " --memory-format contiguous --threads 1 --epochs 30 --batch-size 2 --rate 2e-3 --validate-every 60"
-        f" --tasks {TASKS}@epochs=2 --labels 3,6,12 --pretraining epochs=20,batch_size=8"
+        "--task segmentation --backbone unet3d_narrow --size 40 --memory-format contiguous --threads 1"
+        " --epochs 30 --batch-size 2 --rate 2e-3 --least-steps 100"
+        " --tasks none,models_genesis,semantic_genesis@epochs=7 --labels 3"
+        " --pretraining epochs=70,batch_size=8"
         " --discovery patterns=12,neighbours=20,size=56,crop=40,backbone=unet3d_narrow,side=32,epochs=20,batch_size=8",
     ),
 )
 
 
-def run(archive: Archive, data: Path, out: Path) -> None:
+def run(experiment: Experiment, data: Path, out: Path) -> None:
     """Make what is missing of one experiment."""
-    index = out / f"{archive.name}.parquet"
+    index = out / f"{experiment.archive}.parquet"
     if not index.is_file():
-        call(["index", str(data / archive.name), *archive.index.split(), "--out", str(index)])
-        call(["split", str(index), *archive.split.split()])
-    flags = [*archive.study.split(), "--seeds", "5", "--pretrainings", "1"]
-    call(["pretrain-study", str(index), *flags, "--out", str(out / archive.name)])
+        folder = str(data / experiment.archive)
+        call(["index", folder, *experiment.index.split(), "--out", str(index)])
+        call(["split", str(index), *experiment.split.split()])
+    flags = [*experiment.study.split(), "--seeds", "5", "--pretrainings", "1"]
+    call(["pretrain-study", str(index), *flags, "--out", str(out / experiment.folder)])
 
 
 def call(arguments: list[str]) -> None:
@@ -91,8 +107,8 @@ def call(arguments: list[str]) -> None:
         raise SystemExit(status)
 
 
-def section(archive: Archive, folder: Path) -> str:
-    """Scores, differences and labels saved of one archive."""
+def section(experiment: Experiment, folder: Path) -> str:
+    """Scores, differences and labels saved of one experiment."""
     found = json.loads((folder / "pretrain-study.json").read_text())
     first = next(folder.glob("runs/none-*/run.json"))
     labels = found["labels"]
@@ -100,15 +116,15 @@ def section(archive: Archive, folder: Path) -> str:
     number = found["n_patients"] or found["n_images"]
     return "\n".join(
         [
-            f"### {archive.name}: {label(found['score'])}",
+            f"### {experiment.folder}: {label(found['score'])}",
             "",
             found["answer"],
             "",
             "```",
-            f"medgraft index {archive.name} {archive.index} --out {archive.name}.parquet",
-            f"medgraft split {archive.name}.parquet {archive.split}",
-            f"medgraft pretrain-study {archive.name}.parquet {archive.study} --seeds 5 --pretrainings 1"
-            f" --out {archive.name}",
+            f"medgraft index {experiment.archive} {experiment.index} --out {experiment.archive}.parquet",
+            f"medgraft split {experiment.archive}.parquet {experiment.split}",
+            f"medgraft pretrain-study {experiment.archive}.parquet {experiment.study} --seeds 5 --pretrainings 1"
+            f" --out {experiment.folder}",
             "```",
             "",
             f"| begins with | {' | '.join(f'{n} labels' for n in labels)} | pretraining |",
@@ -119,10 +135,7 @@ def section(archive: Archive, folder: Path) -> str:
             "|" + " --- |" * (len(labels) + 1),
             *differences([*found["gains"], *found["added"]]),
             "",
-            f"| saves, at the score of random weights with | {' | '.join(map(str, labels[1:]))} |",
-            "|" + " --- |" * len(labels),
-            *saved(found["saved"]),
-            "",
+            *(saved(found["saved"], labels) if len(labels) > 1 else ()),
             f"{found['n_images']:,} test images; intervals by {found['unit']} ({number:,} {what}) and seed."
             f" {circumstances(json.loads(first.read_text()))}",
             "",
@@ -152,7 +165,7 @@ def differences(found: list[dict[str, Any]]) -> list[str]:
     return [f"| {name} | {' | '.join(cells)} |" for name, cells in rows.items()]
 
 
-def saved(found: list[dict[str, Any]]) -> list[str]:
+def saved(found: list[dict[str, Any]], labels: list[int]) -> list[str]:
     """A line per start: share of labels saved."""
     rows: dict[str, list[str]] = {}
     for one in found:
@@ -160,7 +173,12 @@ def saved(found: list[dict[str, Any]]) -> list[str]:
         rows.setdefault(f"`{one['start']}`", []).append(
             f"{least}{percent(one['value'])} ({percent(one['low'])} to {percent(one['high'])})"
         )
-    return [f"| {name} | {' | '.join(cells)} |" for name, cells in rows.items()]
+    return [
+        f"| saves, at the score of random weights with | {' | '.join(map(str, labels[1:]))} |",
+        "|" + " --- |" * len(labels),
+        *(f"| {name} | {' | '.join(cells)} |" for name, cells in rows.items()),
+        "",
+    ]
 
 
 def main() -> None:
@@ -170,17 +188,17 @@ def main() -> None:
     )
     parser.add_argument("--data", type=Path, default=ROOT.parent / "shared" / "data")
     parser.add_argument("--out", type=Path, default=ROOT / "runs" / "pretraining")
-    parser.add_argument("--only", choices=[archive.name for archive in ARCHIVES])
+    parser.add_argument("--only", choices=[one.folder for one in EXPERIMENTS])
     parser.add_argument("--write", action="store_true", help="only write the page")
     asked = parser.parse_args()
     asked.out.mkdir(parents=True, exist_ok=True)
-    for archive in ARCHIVES:
-        if not asked.write and asked.only in (None, archive.name):
-            run(archive, asked.data.resolve(), asked.out)
+    for experiment in EXPERIMENTS:
+        if not asked.write and asked.only in (None, experiment.folder):
+            run(experiment, asked.data.resolve(), asked.out)
     parts = [
-        section(archive, asked.out / archive.name)
-        for archive in ARCHIVES
-        if (asked.out / archive.name / "pretrain-study.json").is_file()
+        section(experiment, asked.out / experiment.folder)
+        for experiment in EXPERIMENTS
+        if (asked.out / experiment.folder / "pretrain-study.json").is_file()
     ]
     put("\n".join(parts), "pretraining")
 
