@@ -75,7 +75,8 @@ def spread(
             context manager that gives a function from a task to what is said of it (JSON) and
             an array or None. That function answers for its own errors: one that it raises
             ends everything.
-        tasks: What to do it to: anything that JSON can hold.
+        tasks: What to do it to: anything that JSON can hold. They are asked for as they are
+            needed, slice by slice, so that they can be made then.
         what: The words on the progress bar.
         settings: Keyword arguments of the set-up function, which JSON can hold.
         workers: Processes; None takes one per core, 0 works in this process, where a decoder
@@ -155,9 +156,8 @@ class _Pool:
         self, tasks: Sequence[Any], told: dict[str, Any], packages: Sequence[str], count: int
     ) -> None:
         size = max(1, min(CHUNK, len(tasks) // (4 * count)))  # all workers end at the same time
-        self._chunks = deque(
-            _Chunk(k, list(tasks[k : k + size])) for k in range(0, len(tasks), size)
-        )
+        self._tasks, self._size = tasks, size
+        self._chunks = deque(range(0, len(tasks), size))  # where those begin that nobody has yet
         self._total = len(tasks)
         self._told = told
         self._packages = packages
@@ -238,7 +238,8 @@ class _Pool:
             with self._lock:
                 if self._over.is_set() or not self._chunks:
                     break
-                given.append(self._chunks.popleft())
+                first = self._chunks.popleft()
+                given.append(_Chunk(first, list(self._tasks[first : first + self._size])))
             worker.send(given[-1].tasks)
         return bool(given)
 

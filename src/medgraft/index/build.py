@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -15,10 +14,16 @@ from medgraft.index.layouts import Asked, choose
 from medgraft.index.masks import MaskClasses, strange_values
 from medgraft.index.measure import TAGS
 from medgraft.index.paths import Reject, reject_table
+from medgraft.index.remembered import keep, recall, stamp
 from medgraft.index.table import MEASURED, Index
+from medgraft.index.tasks import Tasks
 from medgraft.pool import spread
 
 MASKED: dict[str, Any] = {"mask_id": pl.String, "mask_values": pl.List(pl.List(pl.Int64))}
+FOUND = pl.Schema(
+    {**dict.fromkeys(("path", "image_id", *TAGS), pl.String), **MEASURED, **MASKED}
+)  # what is found in a file
+BLOCK = 20_000  # rows that are kept as objects before they become a table
 MANY_CLASSES = 32  # more of them than that are often the edges that a lossy format blurred
 
 
@@ -32,6 +37,7 @@ class Built:
         why: Why this layout was taken.
         notes: Sentences for the user.
         guessed: Columns that were taken without being asked for; empty if none.
+        recalled: How many images were as they were and not opened again.
     """
 
     index: Index
@@ -39,6 +45,7 @@ class Built:
     why: str
     notes: tuple[str, ...] = ()
     guessed: str = ""
+    recalled: int = 0
 
 
 @dataclass(frozen=True)
@@ -56,6 +63,7 @@ def build(
     mask_classes: MaskClasses | None = None,
     decode: bool = True,
     workers: int | None = None,
+    remembered: Path | None = None,
 ) -> Built:
     """Index the images under `source`.
 
@@ -73,6 +81,8 @@ def build(
         decode: Whether to decode; without, damaged images are not found and `audit` cannot
             tell constant or near-identical ones.
         workers: Processes; None takes one per processor, 0 this process.
+        remembered: A file that keeps what was found in each image with size and time of its
+            file: those that are as they were are not opened again. It is written anew.
 
     Raises:
         TableError: If nothing can be used, or the layout cannot tell.
@@ -86,7 +96,9 @@ def build(
         asked = replace(asked, patient="none")  # so that no column is guessed to hold it
     found = part.find(source.absolute(), asked)
     gathered = _with_patients(_Gathered(found.frame, found.rejects), pattern)
-    gathered = _measured(gathered, found.root, decode=decode, workers=workers)
+    gathered, recalled = _measured(
+        gathered, found.root, decode=decode, workers=workers, remembered=remembered
+    )
     gathered, classes, said = _classed(gathered, mask_classes, found.mask_classes)
     if gathered.frame.is_empty():
         raise TableError(_nothing_left(source, gathered.rejects))
@@ -100,7 +112,7 @@ def build(
         rejects=reject_table(gathered.rejects),
         mask_classes=classes,
     )
-    return Built(index, part.name, why, (*found.notes, *said), found.guessed)
+    return Built(index, part.name, why, (*found.notes, *said), found.guessed, recalled)
 
 
 def _patient_rule(rule: str | None, asked: Asked) -> tuple[re.Pattern[str] | None, Asked]:
@@ -125,7 +137,7 @@ def _with_patients(gathered: _Gathered, pattern: re.Pattern[str] | None) -> _Gat
     """The patient of each row from its path; rows in which the pattern finds none are rejects."""
     if pattern is None:
         return gathered
-    found = [pattern.search(path) for path in gathered.frame["path"]]
+    found = (pattern.search(path) for path in gathered.frame["path"])
     patients = [match["patient"] if match else None for match in found]
     frame = gathered.frame.with_columns(pl.Series("patient_id", patients, dtype=pl.String))
     reason = f"--patient-from finds no patient in its path ({pattern.pattern})"
@@ -134,40 +146,55 @@ def _with_patients(gathered: _Gathered, pattern: re.Pattern[str] | None) -> _Gat
     return _Gathered(frame.filter(pl.col("patient_id").is_not_null()), gathered.rejects + rejects)
 
 
-def _measured(gathered: _Gathered, root: Path, *, decode: bool, workers: int | None) -> _Gathered:
-    """Each row with its hash and what decoding gave; unreadable ones become rejects."""
-    masks = _masks(gathered.frame)
-    jobs = [
-        (paths, {path: masks[path] for path in paths if path in masks})
-        for paths in _jobs(gathered.frame["path"].to_list())
-    ]
-    settings = {"root": str(root), "decode": decode}
-    rows, rejects = [], list(gathered.rejects)
+def _measured(
+    gathered: _Gathered,
+    root: Path,
+    *,
+    decode: bool,
+    workers: int | None,
+    remembered: Path | None = None,
+) -> tuple[_Gathered, int]:
+    """Each row with its hash and what decoding gave; unreadable ones become rejects.
+
+    Returns:
+        The rows, and how many of them were recalled from the file `remembered`.
+    """
+    frame = gathered.frame
+    stamps = stamp(frame, root) if remembered else None
+    old = recall(remembered, stamps, decode=decode) if remembered and stamps is not None else None
+    todo = frame if old is None else frame.join(old, on="path", how="anti", maintain_order="left")
+    new, rejects = _measure(todo, root, decode=decode, workers=workers)
+    measured = new if old is None else pl.concat([old.select(new.columns), new])
+    if remembered and stamps is not None:
+        keep(remembered, stamps, measured, decode=decode)
+    masked = "mask_path" in frame.columns and frame["mask_path"].count() > 0
+    joined = _joined(frame, measured if masked else measured.drop(MASKED))
+    return _Gathered(joined, gathered.rejects + rejects), 0 if old is None else old.height
+
+
+def _measure(
+    frame: pl.DataFrame, root: Path, *, decode: bool, workers: int | None
+) -> tuple[pl.DataFrame, list[Reject]]:
+    """What is found in the file of each row, in any order, and the files that cannot be read."""
+    tasks = Tasks(frame)
+    found, rows, rejects = [pl.DataFrame(schema=FOUND)], list[dict[str, Any]](), list[Reject]()
     with spread(
         "medgraft.index.measure:measuring",
-        jobs,
+        tasks,
         what="indexing",
-        settings=settings,
+        settings={"root": str(root), "decode": decode},
         workers=workers,
     ) as replies:
         for reply in replies:
             if reply.failure:
-                rejects += [Reject(path, *reply.failure) for path in jobs[reply.place][0]]
+                rejects += [Reject(path, *reply.failure) for path in tasks[reply.place][0]]
             else:
                 rows += reply.said["rows"]
                 rejects += [Reject(*reject) for reject in reply.said["rejects"]]
-    text: dict[str, Any] = dict.fromkeys(("path", "image_id", *TAGS), pl.String)
-    masked = MASKED if masks else {}
-    schema = pl.Schema({**text, **MEASURED, **masked})
-    return _Gathered(_joined(gathered.frame, pl.DataFrame(rows, schema=schema)), rejects)
-
-
-def _masks(frame: pl.DataFrame) -> dict[str, str]:
-    """The mask of each image that has one."""
-    if "mask_path" not in frame.columns:
-        return {}
-    named = frame.filter(pl.col("mask_path").is_not_null())
-    return dict(zip(named["path"], named["mask_path"], strict=True))
+            if len(rows) >= BLOCK:
+                found.append(pl.DataFrame(rows, schema=FOUND))
+                rows.clear()
+    return pl.concat([*found, pl.DataFrame(rows, schema=FOUND)]), rejects
 
 
 def _classed(
@@ -240,16 +267,6 @@ def _joined(frame: pl.DataFrame, measured: pl.DataFrame) -> pl.DataFrame:
     twice = [name for name in TAGS if name in frame.columns]
     filled = both.with_columns(pl.coalesce(name, f"{name} of file") for name in twice)
     return filled.drop(f"{name} of file" for name in twice)
-
-
-def _jobs(paths: Sequence[str]) -> list[list[str]]:
-    """The paths of each file; all members of one archive are together."""
-    files: dict[str, list[str]] = {}
-    for path in paths:
-        archive = path.partition("#")[0]
-        key = archive if archive != path and archive.lower().endswith(".npz") else path
-        files.setdefault(key, []).append(path)
-    return list(files.values())
 
 
 def _nothing_left(source: Path, rejects: list[Reject]) -> str:

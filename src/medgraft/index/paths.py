@@ -135,7 +135,7 @@ def walk(root: Path) -> Walk:
         raise TableError(f"SOURCE must be a folder that can be read, but '{root}' is not.")
     found = Walk([], [], [])
     seen: set[tuple[int, int]] = set()
-    folders, links = [""], list[str]()
+    folders, links = [""], list[str]()  # of a million entries only the names are kept
     while folders or links:
         folder = folders.pop() if folders else links.pop(0)
         try:
@@ -143,14 +143,18 @@ def walk(root: Path) -> Walk:
             if (status.st_dev, status.st_ino) in seen:
                 continue
             seen.add((status.st_dev, status.st_ino))
+            begun, linked = len(folders), len(links)
             with os.scandir(root / folder) as entries:
-                for entry in sorted(entries, key=lambda e: e.name):
-                    _sort_in(entry, f"{folder}/{entry.name}".lstrip("/"), found, folders, links)
+                for entry in entries:
+                    path = f"{folder}/{entry.name}" if folder else entry.name
+                    _sort_in(entry, path, found, folders, links)
+            folders[begun:], links[linked:] = sorted(folders[begun:]), sorted(links[linked:])
         except OSError as error:
             found.rejects.append(
                 Reject(printable(folder), f"cannot be entered: {error.strerror}", "Allow reading.")
             )
-    found.files.sort()
+    for paths in (found.files, found.rejects, found.ignored):
+        paths.sort()
     return found
 
 
@@ -168,7 +172,7 @@ def _sort_in(
         found.rejects.append(
             Reject(printable(path), f"it is {what}", "Remove it or mend the link.")
         )
-    elif printable(path) != path:
+    elif not path.isascii() and printable(path) != path:
         found.rejects.append(
             Reject(printable(path), "its name is not valid UTF-8", "Rename the file.")
         )

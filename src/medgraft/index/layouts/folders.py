@@ -53,31 +53,37 @@ def folders(source: Path, asked: Asked) -> Found:  # noqa: ARG001 (takes no opti
     classes and are left out. Where no folder can be a class, all images are taken without label.
     """
     seen = walk(source)
-    files = [path for path in seen.files if MASKS.isdisjoint(_folders(path))]
-    tops = sorted({path.partition("/")[0] for path in files if "/" in path})
+    places = {path.rpartition("/")[0] for path in seen.files}
+    masks = {folder for folder in places if not MASKS.isdisjoint(folder.lower().split("/"))}
+    files = [path for path in seen.files if path.rpartition("/")[0] not in masks]
+    tops = sorted({folder.partition("/")[0] for folder in places - masks} - {""})
     depth = 1 if _are_parts(tops) else 0
     notes = _left_out(len(seen.files) - len(files), seen.ignored)
     if not any(map(_may_be_class, tops)):
         frame = pl.DataFrame({"path": files}, schema={"path": pl.String})
         return Found(frame, source, (), list(seen.rejects), notes)
-    rows, rejects = [], list(seen.rejects)
-    for path in files:
-        above = path.split("/")[:-1]
-        if len(above) > depth and _may_be_class(above[depth]):
-            part = part_of(above[0]) if depth else None
-            rows.append((path, above[depth], part))
-        else:
-            rejects.append(
-                Reject(path, "it lies in no class folder", "Move it into the folder of its class.")
-            )
-    if not rows:
+    words = pl.col("path").str.split("/")
+    inside = words.list.len() > depth + 1  # the last word is the file itself
+    frame = pl.DataFrame({"path": files}, schema={"path": pl.String})
+    frame = frame.with_columns(label=pl.when(inside).then(words.list.get(depth, null_on_oob=True)))
+    names = [name for name in frame["label"].drop_nulls().unique() if _may_be_class(name)]
+    lost = frame.filter(~pl.col("label").is_in(names).fill_null(value=False))["path"]
+    reason, remedy = "it lies in no class folder", "Move it into the folder of its class."
+    rejects = [*seen.rejects, *(Reject(path, reason, remedy) for path in lost)]
+    frame = frame.filter(pl.col("label").is_in(names))
+    if frame.is_empty():
         raise TableError(
             f"'{source}' must hold a folder per class with images in it; found"
             f" {len(files)} files that may be images, none of them in a class folder."
         )
-    schema = {"path": pl.String, "label": pl.String, "orig_split": pl.String}
-    frame = pl.DataFrame(rows, schema=schema, orient="row")
-    return Found(frame if depth else frame.drop("orig_split"), source, ("label",), rejects, notes)
+    if depth:
+        parts = {name: part_of(name) for name in tops}
+        frame = frame.with_columns(
+            orig_split=words.list.first().replace_strict(
+                parts, default=None, return_dtype=pl.String
+            )
+        )
+    return Found(frame, source, ("label",), rejects, notes)
 
 
 def without_classes(source: Path) -> str | None:
@@ -91,10 +97,6 @@ def without_classes(source: Path) -> str | None:
         f" lie {where}: that is one class only, or no label at all. Sort them into class folders,"
         " put a table beside them (--table), or index them so with --layout folders."
     )
-
-
-def _folders(path: str) -> set[str]:
-    return {name.lower() for name in path.split("/")[:-1]}
 
 
 def _may_be_class(name: str) -> bool:
