@@ -29,6 +29,7 @@ class Index:
         medgraft index films --out films.parquet
         medgraft index films --table labels.csv --path file --label label --patient patient
         medgraft index cells --layout image_mask --mask-classes background=0,nucleus=255
+        medgraft index films --update --out films.parquet
         medgraft index films --patient-from '(?P<patient>P[0-9]+)_' --out films.parquet
     """
 
@@ -66,6 +67,9 @@ class Index:
     """Only hash the files: faster, but damaged and near-identical images are not found."""
     workers: int | None = None
     """Processes; one per processor if not given."""
+    update: bool = False
+    """Replace an index that exists, and open only files whose size or time has changed since; what
+    was found in them is kept beside it, such as in films.measured.parquet."""
     force: bool = False
     """Replace an index that exists."""
 
@@ -74,14 +78,15 @@ class Index:
         from medgraft.errors import ArgumentError, OutputError
         from medgraft.index.build import build
         from medgraft.index.masks import MaskClasses
+        from medgraft.index.table import beside
 
         out = self.out / "index.parquet" if self.out.is_dir() else self.out
         if out.suffix != ".parquet":
             raise ArgumentError(f"--out must name a .parquet file, got '{out}'.")
-        if out.exists() and not self.force:
+        if out.exists() and not (self.force or self.update):
             raise OutputError(
                 f"--out must not exist yet, but '{out}' does, perhaps with a split."
-                " Choose another name or pass --force."
+                " Choose another name or pass --force, or --update to open only what is new."
             )
         if self.workers is not None and self.workers < 0:
             raise ArgumentError(f"--workers must be 0 or more, got {self.workers}.")
@@ -93,6 +98,7 @@ class Index:
             mask_classes=MaskClasses.parse(self.mask_classes) if self.mask_classes else None,
             decode=not self.no_decode,
             workers=self.workers,
+            remembered=beside(out, "measured.parquet") if self.update else None,
         )
         built.index.save(out)
         built.index.save_rejects(out)
@@ -125,7 +131,8 @@ def _report(built: Built, out: Path) -> None:
     print(f"layout    {built.layout}: {built.why}")
     if built.guessed:
         print(f"columns   {built.guessed}")
-    print(f"images    {said['images']}")
+    again = f" ({built.recalled} as they were, not opened again)" if built.recalled else ""
+    print(f"images    {said['images']}{again}")
     print(f"patients  {'unknown' if said['patients'] is None else said['patients']}")
     first, *others = label_lines(index)
     print(f"labels    {first}")

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import polars as pl
 
 from medgraft.errors import ArgumentError, TableError
@@ -20,9 +21,8 @@ from medgraft.index.tasks import Tasks
 from medgraft.pool import spread
 
 MASKED: dict[str, Any] = {"mask_id": pl.String, "mask_values": pl.List(pl.List(pl.Int64))}
-FOUND = pl.Schema(
-    {**dict.fromkeys(("path", "image_id", *TAGS), pl.String), **MEASURED, **MASKED}
-)  # what is found in a file
+HASHED: dict[str, Any] = {"path": pl.String, "image_id": pl.String}
+DECODED: dict[str, Any] = {**HASHED, **dict.fromkeys(TAGS, pl.String), **MEASURED}
 BLOCK = 20_000  # rows that are kept as objects before they become a table
 MANY_CLASSES = 32  # more of them than that are often the edges that a lossy format blurred
 
@@ -162,22 +162,31 @@ def _measured(
     frame = gathered.frame
     stamps = stamp(frame, root) if remembered else None
     old = recall(remembered, stamps, decode=decode) if remembered and stamps is not None else None
-    todo = frame if old is None else frame.join(old, on="path", how="anti", maintain_order="left")
+    todo = frame
+    if old is not None:
+        todo, old = _without(frame, old["row"]), old.drop("row")
     new, rejects = _measure(todo, root, decode=decode, workers=workers)
-    measured = new if old is None else pl.concat([old.select(new.columns), new])
-    if remembered and stamps is not None:
+    measured = new if old is None else pl.concat([old, new], how="diagonal")
+    if remembered and stamps is not None and not (new.is_empty() and old is not None):
         keep(remembered, stamps, measured, decode=decode)
-    masked = "mask_path" in frame.columns and frame["mask_path"].count() > 0
-    joined = _joined(frame, measured if masked else measured.drop(MASKED))
+    joined = _joined(frame, measured)
     return _Gathered(joined, gathered.rejects + rejects), 0 if old is None else old.height
+
+
+def _without(frame: pl.DataFrame, rows: pl.Series) -> pl.DataFrame:
+    kept = np.ones(frame.height, dtype=bool)
+    kept[rows.to_numpy()] = False
+    return frame.filter(pl.Series(kept))
 
 
 def _measure(
     frame: pl.DataFrame, root: Path, *, decode: bool, workers: int | None
 ) -> tuple[pl.DataFrame, list[Reject]]:
     """What is found in the file of each row, in any order, and the files that cannot be read."""
-    tasks = Tasks(frame)
-    found, rows, rejects = [pl.DataFrame(schema=FOUND)], list[dict[str, Any]](), list[Reject]()
+    tasks, schema = Tasks(frame), DECODED if decode else HASHED
+    if "mask_path" in frame.columns and frame["mask_path"].count():
+        schema = schema | MASKED
+    found, rows, rejects = [pl.DataFrame(schema=schema)], list[dict[str, Any]](), list[Reject]()
     with spread(
         "medgraft.index.measure:measuring",
         tasks,
@@ -192,9 +201,9 @@ def _measure(
                 rows += reply.said["rows"]
                 rejects += [Reject(*reject) for reject in reply.said["rejects"]]
             if len(rows) >= BLOCK:
-                found.append(pl.DataFrame(rows, schema=FOUND))
+                found.append(pl.DataFrame(rows, schema=schema))
                 rows.clear()
-    return pl.concat([*found, pl.DataFrame(rows, schema=FOUND)]), rejects
+    return pl.concat([*found, pl.DataFrame(rows, schema=schema)]), rejects
 
 
 def _classed(
@@ -264,7 +273,7 @@ def _said_of_classes(classes: MaskClasses | None, named: MaskClasses | None) -> 
 def _joined(frame: pl.DataFrame, measured: pl.DataFrame) -> pl.DataFrame:
     """What the layout said comes before what the file's tags say."""
     both = frame.join(measured, on="path", how="inner", suffix=" of file", maintain_order="left")
-    twice = [name for name in TAGS if name in frame.columns]
+    twice = [name for name in TAGS if name in frame.columns and name in measured.columns]
     filled = both.with_columns(pl.coalesce(name, f"{name} of file") for name in twice)
     return filled.drop(f"{name} of file" for name in twice)
 

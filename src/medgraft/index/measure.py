@@ -6,6 +6,7 @@ The workers of the pool import this file, so it stays free of tables and their p
 from __future__ import annotations
 
 import zipfile
+import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
@@ -21,6 +22,7 @@ from medgraft.read import Scan, identity, read
 from medgraft.read.quiet import quiet
 from medgraft.worker import Work
 
+ARCHIVES = frozenset([".npz", ".h5", ".hdf5"])  # an image in one of them has a hash of its own
 TAGS = ("patient_id", "study_id", "view", "laterality", "modality")
 
 
@@ -66,7 +68,7 @@ def measure(
     """
     found, masks = Measured(), masks or {}
     archive = Path(root, paths[0].partition("#")[0])
-    if "#" in paths[0] and archive.suffix.lower() == ".npz":
+    if "#" in paths[0] and archive.suffix.lower() in ARCHIVES and archive.is_file():
         _measure_members(root, paths, archive, found, decode=decode, masks=masks)
         return found
     for path in paths:
@@ -129,20 +131,29 @@ def _measure_members(
     decode: bool,
     masks: Mapping[str, str],
 ) -> None:
-    """All wanted rows of an archive's arrays; each array is unpacked once."""
+    """All wanted rows of an archive's arrays; an array of an NPZ is unpacked once."""
     wanted: dict[str, list[tuple[str, int]]] = {}
     for path in paths:
         name, _, row = path.partition("#")[2].rpartition("/")
         wanted.setdefault(name, []).append((path, int(row)))
     for name, rows in wanted.items():
         try:
-            with np.load(archive, allow_pickle=False) as arrays:
-                images = arrays[name]
-        except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
+            with _open(archive) as arrays:
+                _measure_rows(root, rows, arrays[name], found, decode=decode, masks=masks)
+        except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error) as error:
             reason = f"its archive cannot be unpacked: {str(error).partition(chr(10))[0]}"
-            found.rejects += [(path, reason, "Copy the archive again.") for path, _ in rows]
-            continue
-        _measure_rows(root, rows, images, found, decode=decode, masks=masks)
+            done = {row["path"] for row in found.rows} | {path for path, *_ in found.rejects}
+            lost = [path for path, _ in rows if path not in done]
+            found.rejects += [(path, reason, "Copy the archive again.") for path in lost]
+
+
+def _open(archive: Path) -> Any:
+    """An archive as a mapping from names to arrays; those of HDF5 are read image by image."""
+    if archive.suffix.lower() == ".npz":
+        return np.load(archive, allow_pickle=False)
+    import h5py
+
+    return h5py.File(archive, "r")
 
 
 def _measure_rows(

@@ -176,7 +176,7 @@ def _sort_in(
         found.rejects.append(
             Reject(printable(path), "its name is not valid UTF-8", "Rename the file.")
         )
-    elif re.search(OUTSIDE, path):
+    elif ("\\" in path or ".." in path or ":" in path) and re.search(OUTSIDE, path):
         reason = "on another system its name would be a path that leads outside"
         found.rejects.append(Reject(path, reason, "Rename the file."))
     else:

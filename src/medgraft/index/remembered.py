@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import stat
+from array import array
 from pathlib import Path
 
 import numpy as np
@@ -10,11 +12,9 @@ import polars as pl
 
 from medgraft import __version__
 from medgraft.files import replacing
-from medgraft.index.paths import suffix
 
-DETACHED = frozenset(
-    [".mhd", ".nhdr", ".hdr", ".img", ".head", ".brik", ".par", ".rec"]
-)  # half of the image lies in another file, so their own time says too little
+DETACHED = r"\.(mhd|nhdr|hdr|img|head|brik|par|rec)$"  # half of the image lies in another file
+NOTHING = (-1, -1)
 STAMP = ("path", "bytes", "modified_ns", "mask_path", "mask_bytes", "mask_modified_ns")
 
 
@@ -37,30 +37,30 @@ def stamp(frame: pl.DataFrame, root: Path) -> pl.DataFrame:
 
 
 def _columns(root: Path, paths: pl.Series, name: str) -> list[pl.Series]:
-    values = np.full((2, len(paths)), -1, dtype=np.int64)
-    if paths.count():
-        start = f"{root}{os.sep}"
-        for place, path in enumerate(paths):
-            if path is not None:
-                values[:, place] = _stamp(start, path)
-    both = zip((f"{name}bytes", f"{name}modified_ns"), values, strict=True)
-    return [pl.Series(n, v).replace(-1, None) for n, v in both]
+    sizes, times = array("q"), array("q")
+    start = f"{root}{os.sep}"
+    detached = paths.str.to_lowercase().str.contains(DETACHED).fill_null(value=True)
+    for path, silent in zip(paths, detached, strict=True) if paths.count() else ():
+        size, time = NOTHING if silent else _stamp(start + path)
+        sizes.append(size)
+        times.append(time)
+    both = zip((f"{name}bytes", f"{name}modified_ns"), (sizes, times), strict=True)
+    if not paths.count():
+        return [pl.repeat(None, len(paths), dtype=pl.Int64, eager=True).alias(n) for n, _ in both]
+    return [pl.Series(n, np.frombuffer(v, np.int64)).replace(-1, None) for n, v in both]
 
 
-def _stamp(start: str, path: str) -> tuple[int, int]:
+def _stamp(file: str) -> tuple[int, int]:
     """Size and time of a file, or of all files of a series; -1 where they say nothing."""
-    if suffix(path) in DETACHED:
-        return -1, -1
     try:
-        status = os.stat(start + path)
-        if os.path.isdir(start + path):
-            with os.scandir(start + path) as entries:
+        status = os.stat(file)
+        if stat.S_ISDIR(status.st_mode):
+            with os.scandir(file) as entries:
                 inside = [entry.stat() for entry in entries]
-            every = [status, *inside]
-            return sum(s.st_size for s in inside), max(s.st_mtime_ns for s in every)
+            return sum(s.st_size for s in inside), max(s.st_mtime_ns for s in [status, *inside])
     except OSError:
-        archive, member, _ = path.partition("#")
-        return _stamp(start, archive) if member else (-1, -1)
+        archive, member, _ = file.rpartition("#")  # an image in an archive is as old as that
+        return _stamp(archive) if member else NOTHING
     return status.st_size, status.st_mtime_ns
 
 
@@ -73,17 +73,29 @@ def recall(file: Path, stamps: pl.DataFrame, *, decode: bool) -> pl.DataFrame | 
         decode: Whether images are decoded; what was found without decoding is not enough then.
 
     Returns:
-        The measured columns of those rows; None if nothing was kept, or not by this version.
+        The measured columns of those rows, and in `row` their place in `stamps`; None if nothing
+        was kept, or not by this version.
     """
     try:
         if pl.read_parquet_metadata(file).get("medgraft.measured") != _manner(decode=decode):
             return None
-        known = pl.read_parquet(file, hive_partitioning=False)
+        rows = _unchanged(pl.scan_parquet(file, hive_partitioning=False), stamps)
+        known = pl.read_parquet(file, hive_partitioning=False).drop(STAMP[1:])
     except (pl.exceptions.PolarsError, OSError):
         return None
-    sure = stamps.filter(pl.col("bytes").is_not_null())
-    sure = sure.filter(pl.col("mask_path").is_null() | pl.col("mask_bytes").is_not_null())
-    return sure.join(known, on=STAMP, how="inner", nulls_equal=True).drop(STAMP[1:])
+    return known[rows["known"]].with_columns(rows["row"])
+
+
+def _unchanged(known: pl.LazyFrame, stamps: pl.DataFrame) -> pl.DataFrame:
+    """Places of the same rows in what is kept (`known`) and now (`row`); nothing else is loaded."""
+    same = [pl.col(name).eq_missing(pl.col(f"{name} now")) for name in STAMP[1:]]
+    sure = pl.col("bytes").is_not_null() & (
+        pl.col("mask_path").is_null() | pl.col("mask_bytes").is_not_null()
+    )
+    before = known.select(STAMP).with_row_index("known")
+    now = stamps.lazy().with_row_index("row")
+    both = before.join(now, on="path", how="inner", suffix=" now")
+    return both.filter(sure, *same).select("known", "row").collect(engine="streaming")
 
 
 def keep(file: Path, stamps: pl.DataFrame, measured: pl.DataFrame, *, decode: bool) -> None:

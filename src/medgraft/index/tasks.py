@@ -18,8 +18,9 @@ class Tasks(Sequence[Task]):
 
     def __init__(self, frame: pl.DataFrame) -> None:
         masks = "mask_path" if "mask_path" in frame.columns else pl.lit(None, pl.String)
-        archive = pl.col("path").str.extract(r"(?i)^([^#]*\.npz)#")
-        rows = frame.select("path", mask=masks, key=pl.coalesce(archive, "path"))
+        whole = pl.col("path").str.extract(r"(?i)^(.*\.npz)#")  # unpacked from its beginning
+        part = pl.col("path").str.extract(r"(?i)^(.*\.(?:h5|hdf5)#.*\d)\d\d$")  # 100 images
+        rows = frame.select("path", mask=masks, key=pl.coalesce(whole, part, "path"))
         if rows["path"].str.contains("#", literal=True).any():
             rows = rows.sort("key", maintain_order=True)
         new = rows["key"] != rows["key"].shift()

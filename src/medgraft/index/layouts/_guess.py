@@ -100,8 +100,15 @@ def _names_files(column: pl.Series, root: Path) -> bool:
     """Whether most of the first values are files below `root`."""
     values = column.drop_nulls().head(TRIED).to_list()
     inside = [relative(root, value) for value in values]
-    there = sum(bool(path) and (root / str(path)).is_file() for path in inside)
+    there = sum(bool(path) and _is_file(root, str(path)) for path in inside)
     return there > len(values) / 2
+
+
+def _is_file(root: Path, path: str) -> bool:
+    try:
+        return (root / path).is_file()
+    except (OSError, ValueError):  # too long a name, a null byte
+        return False
 
 
 def _said(asked: Asked) -> set[str]:

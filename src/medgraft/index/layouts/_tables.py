@@ -19,12 +19,23 @@ MOST_COLUMNS = 10_000  # each of them costs memory, however few rows there are
 
 
 def tables(source: Path) -> list[Path]:
-    """The tables at the top of a folder, or the table that `source` is."""
+    """The tables at the top of a folder, or the table that `source` is; no index of our own."""
     if source.is_file():
         return [source] if suffix(source.name) in TABLES else []
     with os.scandir(source) as entries:
         names = [e.name for e in entries if suffix(e.name) in TABLES and e.is_file()]
-    return [source / name for name in sorted(names) if not name.startswith(".")]
+    found = [source / name for name in sorted(names) if not name.startswith(".")]
+    return [file for file in found if not _is_ours(file)]
+
+
+def _is_ours(file: Path) -> bool:
+    """Whether a file is an index, or what is kept beside one."""
+    try:
+        return suffix(file.name) == ".parquet" and any(
+            key.startswith("medgraft") for key in pl.read_parquet_metadata(file)
+        )
+    except (pl.exceptions.PolarsError, OSError):
+        return False
 
 
 def header(file: Path) -> list[str]:

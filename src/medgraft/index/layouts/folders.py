@@ -62,10 +62,8 @@ def folders(source: Path, asked: Asked) -> Found:  # noqa: ARG001 (takes no opti
     if not any(map(_may_be_class, tops)):
         frame = pl.DataFrame({"path": files}, schema={"path": pl.String})
         return Found(frame, source, (), list(seen.rejects), notes)
-    words = pl.col("path").str.split("/")
-    inside = words.list.len() > depth + 1  # the last word is the file itself
     frame = pl.DataFrame({"path": files}, schema={"path": pl.String})
-    frame = frame.with_columns(label=pl.when(inside).then(words.list.get(depth, null_on_oob=True)))
+    frame = frame.with_columns(label=pl.col("path").str.extract(rf"^(?:[^/]+/){{{depth}}}([^/]+)/"))
     names = [name for name in frame["label"].drop_nulls().unique() if _may_be_class(name)]
     lost = frame.filter(~pl.col("label").is_in(names).fill_null(value=False))["path"]
     reason, remedy = "it lies in no class folder", "Move it into the folder of its class."
@@ -79,9 +77,9 @@ def folders(source: Path, asked: Asked) -> Found:  # noqa: ARG001 (takes no opti
     if depth:
         parts = {name: part_of(name) for name in tops}
         frame = frame.with_columns(
-            orig_split=words.list.first().replace_strict(
-                parts, default=None, return_dtype=pl.String
-            )
+            orig_split=pl.col("path")
+            .str.extract("^([^/]+)/")
+            .replace_strict(parts, default=None, return_dtype=pl.String)
         )
     return Found(frame, source, ("label",), rejects, notes)
 

@@ -192,11 +192,16 @@ def _pieces(total: int) -> Iterator[int]:
 
 
 def _as_scan(request: Request, array: np.ndarray, value_range: tuple[float, float] | None) -> Scan:
-    array = _channels_first(request, array)
+    array = channels_first(request, array)
     return Scan(np.ascontiguousarray(array), source=request.name, value_range=value_range)
 
 
-def _channels_first(request: Request, array: np.ndarray) -> np.ndarray:
+def channels_first(request: Request, array: np.ndarray) -> np.ndarray:
+    """An array with the axis of channels in front: (C, *spatial).
+
+    Raises:
+        ReadError: If its shape is that of no single image.
+    """
     if array.ndim == 2:
         return array[None]
     if array.ndim in (3, 4):
