@@ -412,6 +412,7 @@ class TestRefused:
             ({"strategies": ("AFT",)}, {"strategy": "linear"}, "cannot be cross-validated"),
             ({}, {"labels_per_class": 3}, "labels_per_class belongs to a single training"),
             ({}, {"keep_best": 2}, "answers with one network"),
+            ({"candidate": "side"}, {}, "'side' is a label"),
             ({}, {"slices": 1}, "whole images and volumes, got slices 1"),
             ({"stop": ("plateau:rounds=0",)}, {}, "greater than or equal to 1"),
         ],

@@ -9,8 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from medgraft.errors import ArgumentError
+from medgraft.evaluate.efficiency import labels_needed
 from medgraft.evaluate.measure import Measured
-from medgraft.evaluate.repeats import labels_needed, minus, over_seeds, share_saved
+from medgraft.evaluate.repeats import minus, over_seeds, share_saved
 
 
 def test_each_replicate_is_the_mean_of_drawn_seeds_in_that_replicate():
@@ -72,7 +73,7 @@ def needed(scores, labels, goal):
 )
 def test_labels_needed_are_where_the_curve_first_crosses(scores, goal):
     labels = [10, 25, 50, 100]
-    found = labels_needed(np.array([scores]), labels, np.array([goal]))[0]
+    found = labels_needed(labels, np.array([scores]), np.array([goal]), log=True)[0]
     assert found == pytest.approx(needed(scores, labels, goal))
 
 
@@ -85,5 +86,5 @@ def test_the_share_saved_is_between_nothing_and_what_was_tried():
 
 @pytest.mark.parametrize("labels", [[10, 10], [20, 10], [0, 10]])
 def test_labels_that_do_not_rise_from_above_zero_are_refused(labels):
-    with pytest.raises(ArgumentError, match="must rise"):
-        labels_needed(np.zeros((1, 2)), labels, np.zeros(1))
+    with pytest.raises(ArgumentError, match=r"must (rise|be above 0)"):
+        share_saved(np.zeros((1, 2)), labels, np.zeros(1), 10)

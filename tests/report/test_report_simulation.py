@@ -11,6 +11,7 @@ from test_report_browser import CHROMIUM, seen
 
 from medgraft.errors import TableError, TrainingError
 from medgraft.report import write_simulation
+from medgraft.report.simulation import answer
 
 LABELS = (10, 20, 40, 80)
 SKILL = {  # of the model after each round: how far apart it puts the classes
@@ -80,7 +81,7 @@ def make(folder, skills=SKILL, *, seeds=SEEDS, full=FULL, known=True, **settings
         "positive": "mass",
         "patients_known": known,
         "candidates": 500,
-        "pool": 500,
+        "pool": 900,  # images: some candidates have several
         "validation": 60,
         "test": len(truth),
         "frozen": True,
@@ -246,6 +247,19 @@ class TestSentences:
             tmp_path, {"entropy AFT(LQ)": SKILL["RFT(LQ)"], "RFT(LQ)": SKILL["RFT(LQ)"]}
         )
         assert said.startswith("Active learning by entropy did not help here.")
+
+    def test_a_saving_without_an_interval_is_not_claimed_nor_denied(self, written):
+        _, found, _ = written
+        without = json.loads(json.dumps(found))
+        saved = next(one["saving"] for one in without["arms"][0]["needed"] if one["goal"] == 0.95)
+        saved |= {"low": None, "high": None}
+        first, second = answer(without)
+        assert first == "Active learning by entropy was not seen to save labels here."
+        assert "a saving of" in second
+
+    def test_labels_are_counted_by_candidates_and_not_by_images(self, written):
+        _, _, page = written
+        assert "All 500 labels give AUROC" in page
 
     def test_where_chance_fails_the_saving_is_a_least_one(self, tmp_path):
         said, _ = self.said(

@@ -75,7 +75,9 @@ def simulate(
     _check_out(out)
     if recipe.threads is not None:
         torch.set_num_threads(recipe.threads)
-    hidden = hide(Index.load(index_path), recipe, default_cache())
+    index = Index.load(index_path)
+    _check_candidate(settings.candidate, index)
+    hidden = hide(index, recipe, default_cache())
     compute = choose(
         find_device(recipe.device), recipe.precision, recipe.memory_format, default_cache()
     )
@@ -199,6 +201,15 @@ def _check(recipe: Recipe, settings: Settings) -> list[Arm]:
         if arm.strategy.start == "last":
             slower(recipe, arm.strategy.divide)  # a fitted head does not go on learning
     return arms
+
+
+def _check_candidate(column: str | None, index: Index) -> None:
+    """Refuse groups that are told apart by what nobody knows before it is bought."""
+    if column in index.labels:
+        raise ArgumentError(
+            f"candidates must be groups that are known without a label, such as study_id, and"
+            f" {column!r} is a label. Choose another --candidate."
+        )
 
 
 def _many(arms: list[Arm]) -> bool:

@@ -14,7 +14,7 @@ from medgraft.errors import ArgumentError, ShapeError
 from medgraft.evaluate.check import Floats
 
 
-def labels_needed(labels: Any, scores: Any, goal: Any) -> Floats:
+def labels_needed(labels: Any, scores: Any, goal: Any, *, log: bool = False) -> Floats:
     """How many labels a curve takes to reach a goal for the first time.
 
     Between two points the curve is straight.
@@ -23,6 +23,7 @@ def labels_needed(labels: Any, scores: Any, goal: Any) -> Floats:
         labels: Rising, shape (T,).
         scores: Shape (..., T).
         goal: A number, or shape (...,).
+        log: Straight along the logarithm of the labels, which must then be above 0.
 
     Returns:
         Shape (...,); infinite where the goal is not reached, NaN where a score or the goal is.
@@ -32,8 +33,18 @@ def labels_needed(labels: Any, scores: Any, goal: Any) -> Floats:
         30.0
         >>> labels_needed([10, 20], [[0.9, 0.9], [0.5, 0.6]], 0.8)
         array([10., inf])
+        >>> labels_needed([10, 20, 40], [0.6, 0.8, 0.9], 0.7, log=True).round(1).item()
+        14.1
+
+    Raises:
+        ShapeError: If there is not one score for each count of labels.
+        ArgumentError: If the counts do not rise, or from 0 where their logarithm is asked for.
     """
     x, y = _curve(labels, scores)
+    if log:
+        if x[0] <= 0:
+            raise ArgumentError(f"counts of labels must be above 0 on a logarithm, got {x[0]:g}")
+        x = np.log(x)
     wanted = np.broadcast_to(np.asarray(goal, dtype=np.float64), y.shape[:-1])[..., None]
     reached = np.asarray(y >= wanted)
     after = reached.argmax(axis=-1)[..., None]  # the first point there; 0 if there is none
@@ -42,7 +53,7 @@ def labels_needed(labels: Any, scores: Any, goal: Any) -> Floats:
     rise = np.where(high > low, high - low, 1.0)
     share = np.where(after > before, (wanted - low) / rise, 1.0)
     found = x[before] + share * (x[after] - x[before])
-    found = np.where(reached.any(axis=-1, keepdims=True), found, np.inf)
+    found = np.where(reached.any(axis=-1, keepdims=True), np.exp(found) if log else found, np.inf)
     unknown = np.isnan(y).any(axis=-1, keepdims=True) | np.isnan(wanted)
     return np.asarray(np.where(unknown, np.nan, found)[..., 0])
 

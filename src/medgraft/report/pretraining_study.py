@@ -115,14 +115,20 @@ def load_seconds(folder: Path) -> float | None:
 
 def _figure(found: dict[str, Any]) -> Any:
     curves = {
-        _start(one["start"]): LabelCurve(
-            *([point[key] for point in one["points"]] for key in ("labels", "value", "low", "high"))
-        )
-        for one in found["starts"]
+        _start(one["start"]): LabelCurve.of(one["points"], against=place == 0)
+        for place, one in enumerate(found["starts"])
     }
     kind = "Labelled images of each class" if found["score"] == "auroc" else "Images with a mask"
     note = f"Means over {count(len(found['seeds']), 'seed')}."
-    return label_curves.draw(curves, score=found["score"], labels=kind, note=note)
+    score = label(found["score"])
+    return label_curves.draw(
+        curves,
+        score=score,
+        title=f"{score} against labels",
+        labels=kind,
+        steps=True,
+        note=note,
+    )
 
 
 def _start(name: str) -> str:

@@ -22,12 +22,12 @@ from medgraft.evaluate.bootstrap import interval
 from medgraft.evaluate.check import Floats
 from medgraft.evaluate.efficiency import labels_needed, saving, wins
 from medgraft.evaluate.measure import Measured, Writer, measure
+from medgraft.evaluate.repeats import minus, over_seeds
 from medgraft.evaluate.table import Predictions, of_run
 from medgraft.files import read_json
 from medgraft.progress import track
 from medgraft.report.arms import spread
 from medgraft.report.contracts import ArmPlayed, RoundPlayed, Simulation, checked
-from medgraft.seeds import generator
 
 METRIC = "auroc"
 GOALS = (0.9, 0.95, 1.0)  # shares of the score of all labels
@@ -85,10 +85,9 @@ def results(
     """
     seeds = _finished(folder, asked)
     judge = _Judge(folder, asked, replicates, seed)
-    drawn = generator(seed, "seeds").integers(0, len(seeds), (replicates, len(seeds)))
-    played = [_played(folder, arm, seeds, judge, drawn) for arm in asked.arms]
+    played = [_played(folder, arm, seeds, judge) for arm in asked.arms]
     labels = [row.labels for row in played[0].rounds[0]]
-    full = _full(folder, seeds, judge, drawn)
+    full = _full(folder, seeds, judge)
     by_name = {one.arm.name: one for one in played}
     write = judge.writer
     return {
@@ -131,7 +130,7 @@ class _Judge:
 
     def __init__(self, folder: Path, asked: Simulation, replicates: int, seed: int) -> None:
         self._truth = _table(folder / "test.parquet")
-        self._asked, self._replicates, self._seed = asked, replicates, seed
+        self._asked, self._replicates, self.seed = asked, replicates, seed
         patients = self._truth["patient_id"].to_list() if asked.patients_known else None
         self.writer = Writer(check.units(patients, self._truth.height), CONFIDENCE, "linear")
 
@@ -162,7 +161,7 @@ class _Judge:
             positive=rows.positive,
             wanted=[METRIC],
             replicates=self._replicates,
-            seed=self._seed,
+            seed=self.seed,
         )
         return found.metrics[METRIC]
 
@@ -181,9 +180,7 @@ def _table(path: Path) -> pl.DataFrame:
         ) from error
 
 
-def _played(
-    folder: Path, arm: ArmPlayed, seeds: Sequence[int], judge: _Judge, drawn: np.ndarray
-) -> Played:
+def _played(folder: Path, arm: ArmPlayed, seeds: Sequence[int], judge: _Judge) -> Played:
     folders = [folder / arm.folder / str(seed) for seed in seeds]
     rounds = []
     for one in folders:
@@ -193,37 +190,34 @@ def _played(
         [one / "answers.parquet" for one in folders], what=f"judge {arm.name}", unit="seed"
     )
     curves = [judge.curve(path) for path in files]
-    return Played(arm, rounds, curves, mean(curves, drawn))
+    return Played(arm, rounds, curves, mean(curves, seed=judge.seed))
 
 
-def mean(curves: Sequence[Curve], drawn: np.ndarray) -> Curve:
+def mean(curves: Sequence[Curve], *, seed: int) -> Curve:
     """The mean over seeds: of all, and in each replicate of those that it drew.
 
-    Args:
-        curves: Of S seeds, all with R replicates.
-        drawn: Numbers of seeds, shape (R, S).
-
     Examples:
-        >>> one = Curve(np.array([0.5]), np.array([[0.4], [0.6]]))
-        >>> two = Curve(np.array([0.7]), np.array([[0.8], [0.9]]))
-        >>> found = mean([one, two], np.array([[0, 0], [0, 1]]))
-        >>> found.value.round(3), found.drawn.round(3).tolist()
-        (array([0.6]), [[0.4], [0.75]])
+        >>> one = Curve(np.array([0.5]), np.full((500, 1), 0.4))
+        >>> two = Curve(np.array([0.7]), np.full((500, 1), 0.8))
+        >>> found = mean([one, two], seed=0)
+        >>> found.value.round(3), np.unique(found.drawn.round(3))
+        (array([0.6]), array([0.4, 0.6, 0.8]))
     """
-    stacked = np.stack([curve.drawn for curve in curves])  # (S, R, T)
-    replicates = np.arange(len(drawn))[:, None]
+    points = [
+        over_seeds([Measured(curve.value[n], curve.drawn[:, n]) for curve in curves], seed=seed)
+        for n in range(len(curves[0].value))
+    ]
     return Curve(
-        np.mean([curve.value for curve in curves], axis=0),
-        stacked[drawn, replicates].mean(axis=1),
+        np.array([one.value for one in points]), np.stack([one.drawn for one in points], axis=1)
     )
 
 
-def _full(folder: Path, seeds: Sequence[int], judge: _Judge, drawn: np.ndarray) -> Curve | None:
+def _full(folder: Path, seeds: Sequence[int], judge: _Judge) -> Curve | None:
     """The score of all labels; None until all seeds have it."""
     files = [folder / "full" / str(seed) / "answers.parquet" for seed in seeds]
     if not all(path.is_file() for path in files):
         return None
-    return mean([judge.curve(path) for path in files], drawn)
+    return mean([judge.curve(path) for path in files], seed=judge.seed)
 
 
 # --- numbers ----------------------------------------------------------------------------
@@ -273,7 +267,7 @@ def _areas(one: Played, reference: Played, labels: Sequence[int], write: Writer)
             )
             for played in (one, reference)
         )
-        gain = write.entry(Measured(own.value - other.value, own.drawn - other.drawn))
+        gain = write.entry(minus(own, other))
         low, high = gain["low"], gain["high"]
         gain["excludes_zero"] = None if low is None else bool(low > 0 or high < 0)
         found[axis] = {"area": write.entry(own), "difference": gain}
@@ -296,9 +290,10 @@ def _needed(
         )
         for played in (one, reference)
     )
+    neither = np.isinf(own.drawn) & np.isinf(other.drawn)
     saved = Measured(
         float(saving(own.value, other.value, labels[-1])),
-        saving(own.drawn, other.drawn, labels[-1]),
+        np.where(neither, 0.0, saving(own.drawn, other.drawn, labels[-1])),  # nothing was seen
     )
     bound = None
     if np.isinf(own.value) != np.isinf(other.value):

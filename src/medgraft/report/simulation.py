@@ -12,8 +12,8 @@ from medgraft.files import write_json, write_text
 from medgraft.report import remarks
 from medgraft.report.compare import Difference
 from medgraft.report.contracts import Evaluation, Measured, Simulation, read_part
-from medgraft.report.figures import efficiency
-from medgraft.report.figures.efficiency import Line
+from medgraft.report.figures import label_curves
+from medgraft.report.figures.label_curves import LabelCurve
 from medgraft.report.page import write_figures
 from medgraft.report.simulated import results
 from medgraft.report.tables import Value
@@ -111,7 +111,7 @@ def answer(found: dict[str, Any]) -> tuple[str, str]:
 
 def _headline(arm: dict[str, Any]) -> str:
     saved, what = _main(arm), f"Active learning by {arm['acquisition']}"
-    if saved is None or saved["value"] is None:
+    if saved is None or saved["value"] is None or saved["low"] is None:
         return f"{what} was not seen to save labels here"
     if saved["low"] is not None and saved["low"] > 0:
         return f"{what} saved {_share(saved)} of the labels"
@@ -138,7 +138,8 @@ def _bounds(saved: Mapping[str, Any], found: Mapping[str, Any]) -> str:
     if saved["low"] is None:
         return ""
     ends = _ends(saved)
-    return f" ({percent(found['confidence'])} interval {ends}, over {found['unit']}s and seeds)"
+    confidence = percent(found["confidence"])
+    return f" ({confidence} interval of the saving {ends}, over {found['unit']}s and seeds)"
 
 
 def verdict(arm: dict[str, Any], found: dict[str, Any]) -> str:
@@ -261,13 +262,16 @@ def _figures(found: dict[str, Any]) -> list[Drawing]:
         arms = [arm for arm in found["arms"] if arm["reference"] == reference]
         strategy = arms[0]["strategy"].partition(":")[0]
         lines = {_key(arm, alone=len(references) == 1): _line(arm, first=arms[0]) for arm in arms}
+        metric = label(found["metric"])
         drawn.append(
-            efficiency.draw(
+            label_curves.draw(
                 lines,
                 name=f"curves-{place + 1}",
-                metric=label(found["metric"]),
-                full=full,
-                title=f"{label(found['metric'])} against labels, {strategy}",
+                score=f"{metric}, test",
+                title=f"{metric} against labels, {strategy}",
+                labels="Labels bought",
+                best=None if full is None else ("all labels", full),
+                note="Means over seeds; intervals over patients and seeds.",
             )
         )
     return drawn
@@ -279,11 +283,10 @@ def _key(arm: dict[str, Any], *, alone: bool) -> str:
     return str(arm["acquisition"] if alone and chosen else arm["arm"])
 
 
-def _line(arm: dict[str, Any], *, first: dict[str, Any]) -> Line:
-    points, chance = arm["curve"], arm["arm"] == arm["reference"]
-    value, low, high = ([point[key] for point in points] for key in ("value", "low", "high"))
-    labels = [point["labels"] for point in points]
-    return Line(labels, value, low, high, banded=chance or arm is first, chance=chance)
+def _line(arm: dict[str, Any], *, first: dict[str, Any]) -> LabelCurve:
+    """The curve of an arm; intervals of many would hide each other."""
+    chance = arm["arm"] == arm["reference"]
+    return LabelCurve.of(arm["curve"], interval=chance or arm is first, against=chance)
 
 
 # --- tables -------------------------------------------------------------------------------
