@@ -1,6 +1,7 @@
 """What a ledger promises, on SQLite and on PostgreSQL alike."""
 
 import time
+from datetime import datetime, timedelta
 
 import polars as pl
 import pytest
@@ -211,6 +212,65 @@ def test_nobody_rules_over_readers_who_agree_or_still_read(begin):
         ledger.adjudicate("chief", "image-0", "pneumonia")
 
 
+@pytest.fixture
+def two_judges(begin):
+    """Two adjudicators, of whom one has settled the first of two disputed images."""
+    ledger = begin(count=3, readers_per_image=2)
+    for reader, said in (("anna", ["normal"] * 3), ("ben", ["pneumonia"] * 2 + ["normal"])):
+        ledger.lease(reader, count=3)
+        for number, label in enumerate(said):
+            ledger.answer(reader, f"image-{number}", label)
+    for name in ("chief", "deputy"):
+        ledger.admit(name, "adjudicator")
+    ledger.adjudicate("chief", "image-0", "normal")
+    return ledger
+
+
+def test_disputes_come_as_many_as_are_asked_for_and_are_counted(two_judges):
+    assert [one.image_id for one in two_judges.disputes()] == ["image-1"]
+    two_judges.undo("chief")
+    assert [one.image_id for one in two_judges.disputes(count=1)] == ["image-0"]
+    assert {one.reader: one.labels for one in two_judges.disputes()[1].readings} == {
+        "anna": ("normal",),
+        "ben": ("pneumonia",),
+    }
+    assert two_judges.progress().disputes == 2
+
+
+def test_another_adjudicator_overrules_only_if_allowed(two_judges):
+    with pytest.raises(LedgerError, match="'chief' has settled 'image-0' meanwhile"):
+        two_judges.adjudicate("deputy", "image-0", "pneumonia", overrule=False)
+    two_judges.adjudicate("chief", "image-0", "pneumonia", overrule=False)  # corrects their own
+    two_judges.adjudicate("deputy", "image-0", "normal")
+    assert two_judges.labels().row(0)[2:] == ("adjudicated", "normal")
+
+
+def test_to_take_back_what_was_overruled_leaves_the_later_ruling(two_judges):
+    two_judges.adjudicate("deputy", "image-0", "pneumonia")
+    two_judges.undo("chief")
+    assert two_judges.labels().row(0)[2:] == ("adjudicated", "pneumonia")
+    two_judges.undo("deputy")
+    assert two_judges.labels().row(0)[2:] == ("disputed", None)
+
+
+def test_each_role_takes_back_its_own_acts(two_judges):
+    two_judges.admit("anna", "adjudicator")
+    two_judges.adjudicate("anna", "image-1", "normal")
+    assert two_judges.undo("anna", role="reader").image_id == "image-2"
+    assert two_judges.undo("anna", role="adjudicator").image_id == "image-1"
+    assert two_judges.undo("anna", role="adjudicator") is None
+    for name, role in (("ben", "adjudicator"), ("chief", "reader"), ("eve", None)):
+        with pytest.raises(LedgerError, match="must be admitted"):
+            two_judges.undo(name, role=role)
+
+
+def test_what_was_done_about_an_image_is_known_even_if_it_was_taken_back(two_judges):
+    two_judges.undo("chief")
+    assert two_judges.done_about("chief", "image-0") == ("adjudication", "undo")
+    assert two_judges.done_about("anna", "image-0") == ("answer",)
+    assert two_judges.done_about("deputy", "image-0") == ()
+
+
 def test_a_reader_is_no_adjudicator(begin):
     ledger = begin(count=1, readers_per_image=2)
     read(ledger, "anna", "normal")
@@ -261,6 +321,24 @@ def test_an_expired_lease_that_nobody_took_still_lets_its_reader_answer(begin):
     image = ledger.next("anna", lease_seconds=0.01).image_id
     time.sleep(0.02)
     assert ledger.answer("anna", image, "normal").act == "answer"
+
+
+def test_a_reader_on_a_machine_whose_clock_is_fast_takes_nobodys_image(begin, monkeypatch, place):
+    """Leases go by the clock of the ledger: for PostgreSQL that of its server."""
+    ledger = begin(count=1)
+    if ledger.database.engine.dialect.name == "sqlite":
+        pytest.skip("a SQLite ledger is written by one machine, with one clock")
+    leased = ledger.next("anna", lease_seconds=60)
+
+    class Fast(datetime):
+        @classmethod
+        def now(cls, zone=None):
+            return super().now(zone) + timedelta(hours=1)
+
+    monkeypatch.setattr("medgraft.ledger.clock.datetime", Fast)
+    assert ledger.next("ben") is None
+    event = ledger.answer("anna", leased.image_id, "normal")
+    assert abs((event.at - leased.expires).total_seconds()) < 120
 
 
 def test_a_renewed_lease_holds(begin):

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import json
 import math
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, delete, exists, insert, select, update
+from sqlalchemy import Connection, Exists, delete, exists, insert, select, update
 
 from medgraft.errors import ArgumentError, LeaseError, LedgerError, UnknownNameError
 from medgraft.ledger import clock
@@ -18,7 +19,10 @@ from medgraft.ledger.schema import events, items, leases, readings, standings
 from medgraft.ledger.standing import FOR_ADJUDICATORS, names, settle
 
 LONGEST = 128  # characters of a request
-UNDOABLE = ("answer", "unsure", "skip", "correction", "adjudication")
+UNDOABLE = {
+    "reader": ("answer", "unsure", "skip", "correction"),
+    "adjudicator": ("adjudication",),
+}
 
 
 @dataclass(frozen=True)
@@ -113,11 +117,20 @@ def read(connection: Connection, campaign: Campaign, given: Given, *, leased: bo
     return done
 
 
-def rule(connection: Connection, campaign: Campaign, given: Given) -> Event:
+def rule(
+    connection: Connection, campaign: Campaign, given: Given, *, overrule: bool = True
+) -> Event:
     """Record an adjudication: from now on it is the label of the image.
 
+    Args:
+        connection: Within a transaction that writes.
+        campaign: Of the ledger.
+        given: What the adjudicator says.
+        overrule: Whether it may take the place of what another adjudicator said.
+
     Raises:
-        LedgerError: If the readers can still settle the image, or have done so.
+        LedgerError: If the readers can still settle the image or have done so, or another
+            adjudicator has and may not be overruled.
     """
     item = find(connection, given.image_id)
     standing = connection.execute(
@@ -128,19 +141,26 @@ def rule(connection: Connection, campaign: Campaign, given: Given) -> Event:
             f"an adjudicated image must be one that its readers do not settle, but"
             f" {given.image_id!r} is {standing.status}. A reader may still correct an answer."
         )
+    before = _event(connection, standing.ruling)
+    if before is not None and before.reader != given.reader and not overrule:
+        raise LedgerError(
+            f"a disputed image must be settled once, but {before.reader!r} has settled"
+            f" {given.image_id!r} meanwhile; nothing was saved. Take the next one."
+        )
     done = write(connection, given, "adjudication", about=standing.ruling, model=item.model)
     keep_ruling(connection, given.image_id, done)
     settle(connection, campaign, given.image_id)
     return done
 
 
-def undo(connection: Connection, campaign: Campaign, given: Given) -> Event | None:
-    """Take back the last act of a reader that still holds; None if there is none."""
-    later = events.alias()
-    undone = exists().where(later.c.about == events.c.number, later.c.act == "undo")
+def undo(
+    connection: Connection, campaign: Campaign, given: Given, roles: Collection[str]
+) -> Event | None:
+    """Take back the last act in one of these roles that still holds; None if there is none."""
+    undoable = [act for role in roles for act in UNDOABLE[role]]
     row = connection.execute(
         select(events)
-        .where(events.c.reader == given.reader, events.c.act.in_(UNDOABLE), ~undone)
+        .where(events.c.reader == given.reader, events.c.act.in_(undoable), ~_undone())
         .order_by(events.c.number.desc())
         .limit(1)
     ).one_or_none()
@@ -149,13 +169,29 @@ def undo(connection: Connection, campaign: Campaign, given: Given) -> Event | No
     last = event(row)
     image = Given(given.reader, "undo", last.image_id, None, None, given.request, given.model)
     done = write(connection, image, "undo", about=last.number, model="")
-    before = _event(connection, last.about)
     if last.act == "adjudication":
-        keep_ruling(connection, last.image_id, before)
+        keep_ruling(connection, last.image_id, _ruling(connection, last.image_id))
     else:
-        keep_reading(connection, last, before)
+        keep_reading(connection, last, _event(connection, last.about))
     settle(connection, campaign, last.image_id)
     return done
+
+
+def _ruling(connection: Connection, image_id: str) -> Event | None:
+    """The last adjudication of an image that nobody took back: of others, too."""
+    row = connection.execute(
+        select(events)
+        .where(events.c.image_id == image_id, events.c.act == "adjudication", ~_undone())
+        .order_by(events.c.number.desc())
+        .limit(1)
+    ).one_or_none()
+    return None if row is None else event(row)
+
+
+def _undone() -> Exists:
+    """Whether an event was taken back."""
+    later = events.alias()
+    return exists().where(later.c.about == events.c.number, later.c.act == "undo")
 
 
 def keep_reading(connection: Connection, of: Event, says: Event | None) -> None:
@@ -203,7 +239,7 @@ def write(
     connection: Connection, given: Given, act: Act, *, about: int | None, model: str
 ) -> Event:
     """Add one event."""
-    at = clock.now()
+    at = clock.now(connection)
     model = model if given.model is None else given.model
     values = {
         "at": clock.written(at),

@@ -1,20 +1,27 @@
-"""Time as it stands in a ledger: UTC, as text that sorts by time."""
+"""Time as it stands in a ledger: UTC, as text that sorts by time, by one clock for all who write.
+
+Leases compare times that several machines have written, and their clocks differ.
+"""
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
+
+from sqlalchemy import Connection, func, select
 
 LAYOUT = "%Y-%m-%dT%H:%M:%S.%fZ"
 
 
-def now() -> datetime:
-    """The time now, in UTC."""
-    return datetime.now(UTC)
+def now(connection: Connection) -> datetime:
+    """The time now by the clock of the ledger, in UTC.
 
-
-def later(seconds: float) -> datetime:
-    """The time so many seconds from now, in UTC."""
-    return now() + timedelta(seconds=seconds)
+    That of the server for PostgreSQL, and not of the beginning of the transaction, which may have
+    waited for others since. A SQLite file is written on one machine, whose clock this is.
+    """
+    if connection.dialect.name == "sqlite":
+        return datetime.now(UTC)
+    moment: datetime = connection.execute(select(func.clock_timestamp())).scalar_one()
+    return moment.astimezone(UTC)
 
 
 def written(moment: datetime) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from datetime import datetime, timedelta
 
 from sqlalchemy import Connection, and_, delete, exists, insert, select, update
 
@@ -24,11 +25,11 @@ def lease(connection: Connection, reader: str, count: int, seconds: float) -> li
         raise ArgumentError(f"a reader may hold 1 to {MOST} images, got {count}.")
     if not seconds > 0:
         raise ArgumentError(f"a lease must last longer than 0 seconds, got {seconds!r}.")
-    now = clock.written(clock.now())
+    now = clock.now(connection)
     of_others = exists().where(
         leases.c.position == waiting.c.position,
         leases.c.reader != reader,
-        leases.c.expires > now,
+        leases.c.expires > clock.written(now),
     )
     rows = connection.execute(
         select(items)
@@ -37,8 +38,8 @@ def lease(connection: Connection, reader: str, count: int, seconds: float) -> li
         .order_by(waiting.c.position)
         .limit(count)
     ).all()
-    expires = clock.later(seconds)
-    _hold(connection, reader, [row.position for row in rows], clock.written(expires))
+    expires = now + timedelta(seconds=seconds)
+    _hold(connection, reader, [row.position for row in rows], expires)
     return [
         Leased(
             row.image_id,
@@ -53,13 +54,13 @@ def lease(connection: Connection, reader: str, count: int, seconds: float) -> li
     ]
 
 
-def _hold(connection: Connection, reader: str, positions: list[int], expires: str) -> None:
+def _hold(connection: Connection, reader: str, positions: list[int], expires: datetime) -> None:
     if not positions:
         return
     connection.execute(delete(leases).where(leases.c.position.in_(positions)))
     connection.execute(
         insert(leases),
-        [{"position": p, "reader": reader, "expires": expires} for p in positions],
+        [{"position": p, "reader": reader, "expires": clock.written(expires)} for p in positions],
     )
 
 
@@ -72,9 +73,8 @@ def renew(connection: Connection, reader: str, seconds: float) -> list[str]:
     if not seconds > 0:
         raise ArgumentError(f"a lease must last longer than 0 seconds, got {seconds!r}.")
     mine = leases.c.reader == reader
-    connection.execute(
-        update(leases).where(mine).values(expires=clock.written(clock.later(seconds)))
-    )
+    expires = clock.now(connection) + timedelta(seconds=seconds)
+    connection.execute(update(leases).where(mine).values(expires=clock.written(expires)))
     held = select(items.c.image_id).join(leases, leases.c.position == items.c.position).where(mine)
     return list(connection.execute(held.order_by(items.c.position)).scalars())
 
@@ -90,16 +90,18 @@ def release(connection: Connection, reader: str, image_ids: Sequence[str] | None
 
 def take_back(connection: Connection, reader: str, position: int, seconds: float) -> bool:
     """Hold one image again, unless somebody else has it in hand; whether it is held."""
-    now = clock.written(clock.now())
+    now = clock.now(connection)
     wanted = connection.execute(
         select(waiting.c.position).where(waiting.c.reader == reader, waiting.c.position == position)
     ).one_or_none()
     other = connection.execute(
         select(leases.c.reader).where(
-            leases.c.position == position, leases.c.reader != reader, leases.c.expires > now
+            leases.c.position == position,
+            leases.c.reader != reader,
+            leases.c.expires > clock.written(now),
         )
     ).one_or_none()
     if wanted is None or other is not None:
         return False
-    _hold(connection, reader, [position], clock.written(clock.later(seconds)))
+    _hold(connection, reader, [position], now + timedelta(seconds=seconds))
     return True

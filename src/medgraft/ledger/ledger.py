@@ -32,7 +32,7 @@ from medgraft.ledger.records import (
 )
 from medgraft.ledger.schema import batches, events, items, readers, readings, standings, waiting
 from medgraft.ledger.sheet import read_sheet, write_sheet
-from medgraft.ledger.standing import SETTLED, names, reading, readings_of
+from medgraft.ledger.standing import DISPUTED, SETTLED, names, reading, readings_of
 
 if TYPE_CHECKING:
     import polars as pl
@@ -78,7 +78,9 @@ class Ledger:
             if name in names(connection, role):
                 return
             connection.execute(
-                insert(readers).values(name=name, role=role, at=clock.written(clock.now()))
+                insert(readers).values(
+                    name=name, role=role, at=clock.written(clock.now(connection))
+                )
             )
             if role == "reader":
                 open_ = (
@@ -141,7 +143,8 @@ class Ledger:
             if last is not None and batch < last:
                 raise LedgerError(f"batches must be queued by rising number; {last} is there.")
             first = (connection.scalar(select(func.max(items.c.position))) or 0) + 1
-            connection.execute(insert(batches).values(number=batch, at=clock.written(clock.now())))
+            at = clock.written(clock.now(connection))
+            connection.execute(insert(batches).values(number=batch, at=at))
             connection.execute(
                 insert(items), [_item(one, batch, n) for n, one in enumerate(images, first)]
             )
@@ -302,24 +305,32 @@ class Ledger:
         self,
         reader: str,
         *,
+        role: Role | None = None,
         request: str | None = None,
         lease_seconds: float = LEASE_SECONDS,
     ) -> Event | None:
-        """Take back the last act of a reader that still holds, and the one before when repeated.
+        """Take back the last act of a person that still holds, and the one before when repeated.
 
         What held before holds again. If the image is to be read again it is in the reader's
         hands, and `next` gives it, unless somebody else has been given it meanwhile.
+
+        Args:
+            reader: Whose.
+            role: "reader" takes back what they read, "adjudicator" what they settled; None what
+                they did last in any role of theirs.
+            request: As of `answer`.
+            lease_seconds: How long nobody else will be given the image.
 
         Returns:
             The event of the undo, with its image; None if there is nothing to take back.
         """
         given = Given(reader, "undo", "", None, None, request or _new_request(), None)
         with self.database.writing() as connection:
-            _check_any_role(connection, reader)
+            roles = _roles(connection, reader, role)
             before = acts.repeated(connection, given)
             if before is not None:
                 return before
-            done = acts.undo(connection, self.campaign, given)
+            done = acts.undo(connection, self.campaign, given, roles)
             if done is not None:
                 position = acts.find(connection, done.image_id).position
                 leasing.take_back(connection, reader, position, lease_seconds)
@@ -334,12 +345,22 @@ class Ledger:
         seconds: float | None = None,
         request: str | None = None,
         model: str | None = None,
+        overrule: bool = True,
     ) -> Event:
-        """Settle an image that its readers do not; a second ruling overrules the first.
+        """Settle an image that its readers do not; a second ruling takes the place of the first.
+
+        Args:
+            reader: Who settles it.
+            image_id: Which.
+            label: As of `answer`.
+            seconds: As of `answer`.
+            request: As of `answer`.
+            model: As of `answer`.
+            overrule: Whether the ruling of another adjudicator may be replaced.
 
         Raises:
-            LedgerError: If the person is no adjudicator, or the readers have settled the image
-                or still can.
+            LedgerError: If the person is no adjudicator, the readers have settled the image or
+                still can, or another adjudicator has and may not be overruled.
         """
         labels = self.campaign.labels(label)
         given = Given(
@@ -348,7 +369,7 @@ class Ledger:
         with self.database.writing() as connection:
             acts.check_reader(connection, reader, "adjudicator")
             before = acts.repeated(connection, given)
-            return before or acts.rule(connection, self.campaign, given)
+            return before or acts.rule(connection, self.campaign, given, overrule=overrule)
 
     # --- what holds ----------------------------------------------------------------------
 
@@ -374,6 +395,12 @@ class Ledger:
                 return readings_of(connection, image_id)
             ordered = select(readings).order_by(readings.c.image_id, readings.c.reader)
             return [reading(row) for row in connection.execute(ordered)]
+
+    def done_about(self, reader: str, image_id: str) -> tuple[Act, ...]:
+        """All that one person ever did about an image, what was taken back as well, oldest first."""
+        done = select(events.c.act).where(events.c.image_id == image_id, events.c.reader == reader)
+        with self.database.reading() as connection:
+            return tuple(connection.execute(done.order_by(events.c.number)).scalars())
 
     def history(self, reader: str, *, count: int, before: int | None = None) -> list[Reading]:
         """What one reader says as of now, the latest first.
@@ -426,16 +453,27 @@ class Ledger:
             ).all()
         return labels(self.campaign, [tuple(row) for row in rows])
 
-    def disputes(self) -> list[Dispute]:
-        """Images that wait for an adjudicator, in the order of the queue."""
+    def disputes(self, *, count: int | None = None) -> list[Dispute]:
+        """Images that wait for an adjudicator, in the order of the queue.
+
+        Args:
+            count: At most so many; all where None. `Progress.disputes` says how many there are.
+        """
+        wanted = (
+            select(items.c.image_id, items.c.batch, standings.c.status)
+            .join_from(items, standings)
+            .where(standings.c.status.in_(DISPUTED))
+            .order_by(items.c.position)
+            .limit(count)
+        )
+        here = wanted.subquery()
+        said: dict[str, list[Reading]] = {}
         with self.database.reading() as connection:
-            rows = connection.execute(
-                select(items.c.image_id, items.c.batch, standings.c.status)
-                .join_from(items, standings)
-                .where(standings.c.status.in_(("disputed", "unsure", "skipped")))
-                .order_by(items.c.position)
-            ).all()
-            return [Dispute(*row, tuple(readings_of(connection, row.image_id))) for row in rows]
+            rows = connection.execute(wanted).all()
+            told = select(readings).join(here, here.c.image_id == readings.c.image_id)
+            for row in connection.execute(told.order_by(readings.c.event)):
+                said.setdefault(row.image_id, []).append(reading(row))
+        return [Dispute(*row, tuple(said.get(row.image_id, ()))) for row in rows]
 
     def agreement(
         self,
@@ -598,9 +636,13 @@ def _told(image_id: str, about: About | None) -> dict[str, str | None]:
     return {name: cells.get(image_id) for name, cells in (about or {}).items()}
 
 
-def _check_any_role(connection: Connection, reader: str) -> None:
-    if reader not in names(connection, "adjudicator"):
-        acts.check_reader(connection, reader)
+def _roles(connection: Connection, name: str, role: Role | None) -> list[str]:
+    """The role that was asked for, or all of somebody's, if they were admitted."""
+    found = [one for one in acts.UNDOABLE if name in names(connection, one)]
+    if role is None and found:
+        return found
+    acts.check_reader(connection, name, role or "reader")
+    return [role or "reader"]
 
 
 def _new_request() -> str:

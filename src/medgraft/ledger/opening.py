@@ -118,7 +118,7 @@ def _write(database: Database, campaign: Campaign) -> None:
                 id=secrets.token_hex(16),
                 layout=schema.LAYOUT,
                 settings=campaign.written(),
-                at=clock.written(clock.now()),
+                at=clock.written(clock.now(connection)),
             )
         )
 

@@ -147,6 +147,11 @@ class Progress:
     passed: Mapping[str, int]
     waiting: Mapping[str, int]
 
+    @property
+    def disputes(self) -> int:
+        """Images that wait for an adjudicator."""
+        return self.disputed + self.unsure + self.skipped
+
 
 def check_name(name: str) -> None:
     """Refuse what cannot be the name of a reader.

@@ -16,7 +16,8 @@ from medgraft.ledger.schema import items, leases, readers, readings, standings, 
 
 Status = Literal["open", "skipped", "agreed", "majority", "disputed", "unsure", "adjudicated"]
 SETTLED = ("agreed", "majority", "adjudicated")
-FOR_ADJUDICATORS = ("disputed", "unsure", "skipped", "adjudicated")
+DISPUTED = ("disputed", "unsure", "skipped")
+FOR_ADJUDICATORS = (*DISPUTED, "adjudicated")
 Labels = tuple[str, ...]
 
 

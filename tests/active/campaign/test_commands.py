@@ -5,10 +5,14 @@ import json
 import polars as pl
 import pytest
 
+from medgraft.active.campaign.propose import propose
+from medgraft.active.campaign.settings import opened
+from medgraft.active.campaign.status import status
 from medgraft.active.folder import CampaignFolder
 from medgraft.cli.__main__ import main
 from medgraft.index import Index
-from tests.active.campaign.conftest import batch
+from medgraft.ledger import Campaign
+from tests.active.campaign.conftest import QUESTION, batch
 
 QUICK = ["--size", "32", "--after", "layer1", "--epochs", "1", "--batch-size", "8"]
 
@@ -137,3 +141,63 @@ def test_an_unknown_reader_gets_no_sheet(campaign, tmp_path, capsys):
     out = str(tmp_path / "x.csv")
     assert main(["active", "export", str(campaign), "--sheet", "eve", "--out", out]) == 2
     assert "'eve' must be admitted" in capsys.readouterr().err
+
+
+@pytest.fixture
+def disputed(begin, answer):
+    """A campaign whose two readers differ about two of its images."""
+    folder = begin(question=Campaign("spots", QUESTION.classes, readers_per_image=2))
+    propose(folder.path, command=())
+    answer(folder, ("anna",))
+    answer(folder, ("ben",), wrong=batch(folder, 1)[:2])
+    with opened(folder.path) as campaign:
+        for name in ("chief", "deputy"):
+            campaign.ledger.admit(name, "adjudicator")
+    return folder
+
+
+def test_disputes_are_listed_settled_and_taken_back(disputed, capsys):
+    adjudicate = ["active", "adjudicate", str(disputed.path)]
+    assert main([*adjudicate, "--json"]) == 0
+    first, second = json.loads(capsys.readouterr().out)
+    assert {*first["said"]} == {"anna", "ben"}
+    assert first["path"].startswith("images/")
+    assert main(adjudicate) == 0
+    assert "2 images wait to be settled" in capsys.readouterr().out
+    label = first["said"]["anna"]
+    ruling = ["--by", "chief", "--image", first["image_id"][:12], "--label", label]
+    assert main(adjudicate + ruling) == 0
+    said = capsys.readouterr().out
+    assert f"{first['image_id']}: adjudicated, {label}\n1 image waits" in said
+    settled = ["--image", first["image_id"], "--label", label]
+    assert main([*adjudicate, "--by", "deputy", *settled]) == 2
+    assert "'chief' has settled" in capsys.readouterr().err
+    assert main([*adjudicate, "--by", "deputy", *settled, "--overrule"]) == 0
+    for name, left in (("deputy", "adjudicated"), ("chief", "disputed")):
+        capsys.readouterr()
+        assert main([*adjudicate, "--by", name, "--undo"]) == 0
+        assert f"{first['image_id']}: {left}" in capsys.readouterr().out
+    assert main([*adjudicate, "--by", "chief", "--undo"]) == 0
+    assert capsys.readouterr().out.startswith("nothing to take back\n2 images wait")
+    assert second["image_id"] != first["image_id"]
+
+
+def test_a_ruling_that_makes_no_sense_is_refused_in_one_line(disputed, capsys):
+    one = batch(disputed, 1)[0]
+    for words, said in (
+        (["--by", "anna", "--image", "x", "--label", "left"], "admitted to the campaign as adj"),
+        (["--by", "anna", "--undo"], "admitted to the campaign as adjudicator"),
+        (["--by", "chief", "--image", "x", "--label", "left"], "must be in the queue"),
+        (["--by", "chief", "--image", "", "--label", "left"], "begins the ids of 2"),
+        (["--by", "chief", "--image", one, "--label", "top"], "'top'"),
+        (["--by", "chief", "--image", one, "--label", "left", "right"], "exactly one class"),
+        (["--by", "chief", "--image", one, "--label"], "exactly one class"),
+        (["--by", "chief", "--label", "left"], "go together"),
+        (["--by", "chief", "--undo", "--image", "x"], "whatever it was about"),
+        (["--image", "x", "--label", "left"], "--by must say"),
+    ):
+        assert main(["active", "adjudicate", str(disputed.path), *words]) == 2, words
+        error = capsys.readouterr().err
+        assert said in error
+        assert len(error.strip().splitlines()) == 1
+    assert status(disputed.path)["disputes"] == 2

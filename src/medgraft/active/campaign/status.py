@@ -36,6 +36,7 @@ def status(path: Path) -> dict[str, Any]:
                 "readers_per_image": ledger.campaign.readers_per_image,
             },
             "progress": asdict(progress),
+            "disputes": progress.disputes,
             "seconds": ledger.pace(),
             "agreement": asdict(ledger.agreement(patients=_patients(campaign))),
             "curve": curve,
@@ -72,10 +73,12 @@ def _curve(campaign: Open) -> list[dict[str, Any]]:
 
 def _next(campaign: Open, path: Path) -> str:
     progress = campaign.ledger.progress()
-    waiting = progress.disputed + progress.unsure + progress.skipped
     if not progress.images:
         return f"Queue the first images: medgraft active propose {path}"
     if progress.open:
         return f"{progress.open} images wait for readers: medgraft label {path}"
-    told = f"{waiting} images wait for an adjudicator (medgraft label {path}), or go on: "
-    return f"{told if waiting else ''}medgraft active propose {path}"
+    told = (
+        f"{progress.disputes} images wait for an adjudicator (medgraft label {path}, or"
+        f" medgraft active adjudicate {path}), or go on: "
+    )
+    return f"{told if progress.disputes else ''}medgraft active propose {path}"

@@ -16,6 +16,7 @@ HISTORY = 50
 
 RequestName = Annotated[str, Field(pattern=r"^[A-Za-z0-9-]{8,64}$")]
 ImageId = Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]{1,128}$")]
+Labels = Annotated[list[Annotated[str, Field(max_length=256)]], Field(max_length=256)]
 
 
 def _desk(request: Request) -> Desk:
@@ -40,7 +41,7 @@ class Saying(Strict):
     """The page's name for this act; sending it again does not repeat it."""
     image_id: ImageId
     act: Literal["answer", "unsure", "skip"]
-    labels: Annotated[list[Annotated[str, Field(max_length=256)]], Field(max_length=256)] = []
+    labels: Labels = []
     seconds: Annotated[float, Field(ge=0, le=LONGEST_SECONDS)] | None = None
 
 
@@ -61,6 +62,7 @@ def campaign(desk: AtDesk, reader: Reader) -> dict[str, Any]:
         "classes": [vars(one) for one in asked.classes],
         "readers_per_image": asked.readers_per_image,
         "reader": reader,
+        "roles": desk.roles(reader),
         "model_first": desk.model_first,
         **_progress(desk, reader),
     }
@@ -93,18 +95,18 @@ def answer(said: Saying, desk: AtDesk, reader: Reader) -> dict[str, Any]:
     )
     shown = desk.model_first or desk.has_answered(reader, said.image_id)
     view = desk.view(reader, said.image_id) if shown else None
-    return {"saved": _event(done), "view": view, "scans": _scans(desk, reader)}
+    return {"saved": told(done), "view": view, "scans": _scans(desk, reader)}
 
 
 @routes.post("/undo")
 def undo(wish: TakingBack, desk: AtDesk, reader: Reader) -> dict[str, Any]:
     """Take back the last act of this reader that still holds; `undone` is null if there is none."""
-    done = desk.ledger.undo(reader, request=wish.request)
+    done = desk.ledger.undo(reader, role="reader", request=wish.request)
     if done is None:
         return {"undone": None, "reading": None, "scans": _scans(desk, reader)}
     mine = [one for one in desk.ledger.readings(done.image_id) if one.reader == reader]
     return {
-        "undone": _event(done),
+        "undone": told(done),
         "reading": _reading(mine[0]) if mine else None,
         "scans": _scans(desk, reader),
     }
@@ -140,7 +142,8 @@ def _leased(desk: Desk, reader: str, one: Leased) -> dict[str, Any]:
     return told
 
 
-def _event(done: Event) -> dict[str, Any]:
+def told(done: Event) -> dict[str, Any]:
+    """An event as the page hears of it."""
     return {
         "number": done.number,
         "at": done.at.isoformat(),
