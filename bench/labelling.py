@@ -134,7 +134,8 @@ def serving(desk: Desk) -> Iterator[str]:
         origin = f"http://127.0.0.1:{listener.getsockname()[1]}"
         tokens = Tokens(lambda token: links.append(f"{origin}/sign-in?token={token}"))
         app = create_app(desk, Access(origin, reader="reader", tokens=tokens))
-        server = uvicorn.Server(uvicorn.Config(app, log_level="error", access_log=False))
+        config = uvicorn.Config(app, http="h11", log_level="error", access_log=False)
+        server = uvicorn.Server(config)
         thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
         thread.start()
         try:

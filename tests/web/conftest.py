@@ -5,7 +5,7 @@ import secrets
 import socket
 import threading
 import time
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -13,6 +13,7 @@ from tempfile import TemporaryDirectory
 import polars as pl
 import pytest
 import uvicorn
+from bench.labelling import CHROMIUM, FLAGS
 from fastapi import FastAPI
 from fastapi.testclient import TestClient
 
@@ -32,7 +33,13 @@ from medgraft.web.heat import Models
 from medgraft.web.sessions import Tokens
 
 ORIGIN = "http://127.0.0.1:8765"
-PASSWORDS = {"anna": "correct horse battery", "ben": "staple shadow purple"}
+PASSWORDS = {
+    "anna": "correct horse battery",
+    "ben": "staple shadow purple",
+    "judith": "gavel window lantern",  # settles disputes, and reads nothing
+    "karl": "bench wooden hammer",  # as she does
+}
+PICTURES = os.environ.get("MEDGRAFT_PICTURES")  # a folder: the pages are then kept, to look at
 CLASSES = (Class("normal", "Nothing to see."), Class("lesion", "A bright, round spot."))
 
 
@@ -117,8 +124,10 @@ def begin(films, place):
         ids = index.frame["image_id"].to_list()
         said = dict(zip(campaign.names, (0.25, 0.75, 0.5), strict=False))
         queue = [Queued(one, n, {"score": 0.5}, said, "round-1") for n, one in enumerate(ids)]
-        for name in PASSWORDS:
+        for name in ("anna", "ben"):
             ledger.admit(name)
+        for name in ("judith", "karl"):
+            ledger.admit(name, "adjudicator")
         ledger.queue(1, queue)
         models = Models(find or folder.run, campaign.names)
         desk = Desk(ledger, Archive.of(index), models, **desk)
@@ -146,7 +155,9 @@ def serving(desk, reader="anna"):
         origin = f"http://127.0.0.1:{listener.getsockname()[1]}"
         tokens = Tokens(lambda token: links.append(f"{origin}/sign-in?token={token}"))
         app = create_app(desk, Access(origin, reader=reader, tokens=tokens))
-        server = uvicorn.Server(uvicorn.Config(app, log_level="error", server_header=False))
+        server = uvicorn.Server(
+            uvicorn.Config(app, http="h11", log_level="error", server_header=False)
+        )
         thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
         thread.start()
         try:
@@ -156,3 +167,60 @@ def serving(desk, reader="anna"):
         finally:
             server.should_exit = True
             thread.join()
+
+
+@pytest.fixture(scope="module")
+def chromium():
+    """One browser for a file of tests; each of them has cookies and storage of its own."""
+    if not os.access(CHROMIUM, os.X_OK):
+        pytest.skip(f"Chromium is not at {CHROMIUM}")
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as player:
+        browser = player.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def browsing(chromium):
+    """Open the page for a reader; whatever goes wrong in it fails the test."""
+
+    @contextmanager
+    def browse(desk, width=1200, height=800, reader="anna", ready="#canvas[data-scan]", script=""):
+        with ExitStack() as stack:
+            origin, links = stack.enter_context(serving(desk, reader))
+            context = chromium.new_context(viewport={"width": width, "height": height})
+            stack.callback(context.close)
+            page = context.new_page()
+            page.set_default_timeout(60000)  # for busy machines
+            page.add_init_script(script)
+            wrong = []
+            page.on("pageerror", lambda error: wrong.append(str(error)))
+            page.on(
+                "console",
+                lambda said: wrong.append(said.text) if "Content Security" in said.text else None,
+            )
+            page.on(
+                "request",
+                lambda asked: asked.url.startswith((origin, "blob:")) or wrong.append(asked.url),
+            )
+            page.goto(links[0])
+            try:
+                page.wait_for_selector(ready)
+                yield page
+            except Exception:
+                keep(page, "failed")
+                raise
+            assert not wrong, wrong
+
+    return browse
+
+
+def keep(page, name):
+    """Keep a picture of the page, if somebody wants to look at it."""
+    if PICTURES:
+        page.wait_for_timeout(400)
+        page.screenshot(
+            path=Path(PICTURES) / f"{name}.png", full_page=page.viewport_size["width"] < 600
+        )

@@ -1,5 +1,6 @@
 """What must not get past the guard: other sites, other names, other paths, too much."""
 
+import hmac
 import json
 import socket
 from contextlib import suppress
@@ -7,7 +8,8 @@ from contextlib import suppress
 import pytest
 
 from medgraft.web.guard import HEADERS, MOST_BYTES
-from tests.web.conftest import serving
+from medgraft.web.sessions import Sessions, Tokens
+from tests.web.conftest import PASSWORDS, serving
 
 ANSWER = {"request": "request-1", "act": "answer", "labels": ["lesion"]}
 
@@ -92,6 +94,19 @@ def test_a_foreign_name_of_this_server_is_refused(anna, host):
     assert anna.get("/api/campaign", headers={"host": host}).status_code == 421
 
 
+@pytest.mark.parametrize(
+    "more",
+    ["Host: evil.example\r\n", "X-Forwarded-Host: evil.example\r\n", "Forwarded: host=evil\r\n"],
+)
+def test_a_second_name_of_this_server_changes_nothing(labelling, more):
+    with serving(labelling.desk) as (origin, links):
+        cookie = signed_in(origin, links)
+        said = raw(origin, cookie + more, "GET", "/")
+    assert said.startswith((b"HTTP/1.1 400", b"HTTP/1.1 200"))
+    assert said.startswith(b"HTTP/1.1 400") or not more.startswith("Host")
+    assert b"evil" not in said
+
+
 class TestLargeBodies:
     def test_are_refused_by_what_they_announce(self, anna):
         said = anna.post("/api/answers", content=b" " * (MOST_BYTES + 1))
@@ -112,6 +127,46 @@ class TestLargeBodies:
             head = f"Origin: {origin}\r\n{cookie}Content-Type: application/json\r\nTransfer-Encoding: chunked\r\n"
             said = raw(origin, head, "POST", "/api/answers", body)
         assert said.startswith(b"HTTP/1.1 413")
+
+    def test_are_not_waited_for_forever(self, labelling, monkeypatch):
+        monkeypatch.setattr("medgraft.web.guard.BODY_SECONDS", 0.2)
+        with serving(labelling.desk) as (origin, links):
+            cookie = signed_in(origin, links)
+            head = f"Origin: {origin}\r\n{cookie}Content-Type: application/json\r\n"
+            for length in ("Content-Length: 100\r\n", "Transfer-Encoding: chunked\r\n"):
+                said = raw(origin, head + length, "POST", "/api/answers", b"5\r\n{    \r\n")
+                assert said.startswith(b"HTTP/1.1 408")
+            assert raw(origin, cookie, "GET", "/api/campaign").startswith(b"HTTP/1.1 200")
+
+    @pytest.mark.parametrize(
+        "lies",
+        [
+            "Content-Length: 12\r\n",  # and the rest is another request
+            "Content-Length: 12\r\nContent-Length: 300\r\n",
+            "Content-Length: 12\r\nTransfer-Encoding: chunked\r\n",
+            "Content-Length: 300\r\nTransfer-Encoding: chunked\r\n",
+            "Transfer-Encoding: identity\r\n",
+            "Transfer-Encoding: chunked, identity\r\n",
+            "Transfer-Encoding : chunked\r\n",
+        ],
+    )
+    def test_that_lie_about_their_length_smuggle_nothing_in(self, labelling, lies):
+        with serving(labelling.desk) as (origin, links):
+            cookie = signed_in(origin, links)
+            first = labelling.desk.next("anna")[0].image_id
+            answer = json.dumps(ANSWER | {"image_id": first}).encode()
+            hidden = f"POST /api/answers HTTP/1.1\r\nHost: x\r\n{cookie}\r\n".encode() + answer
+            body = b"5\r\nhello\r\n0\r\n\r\n" + hidden
+            said = raw(
+                origin,
+                f"Origin: {origin}\r\n{cookie}Content-Type: application/json\r\n{lies}",
+                "POST",
+                "/api/answers",
+                body,
+            )
+        assert said.startswith((b"HTTP/1.1 400", b"HTTP/1.1 501")), said[:200]
+        assert b"HTTP/1.1 200" not in said
+        assert not list(labelling.ledger.events())
 
     def test_a_length_that_is_no_number_is_refused(self, anna):
         for length in ("-1", "1e3", "٣"):
@@ -208,6 +263,53 @@ def test_a_websocket_is_refused(anna):
         anna.websocket_connect("/api/next"),
     ):
         pass
+
+
+class TestASession:
+    def test_begins_with_a_secret_that_nobody_chose(self, labelling):
+        """A secret that somebody planted in the browser is not taken over when its reader signs in."""
+        planted = "A" * 43
+        client = labelling.anonymous(cookie=f"medgraft-8765={planted}")
+        said = client.post("/sign-in", data={"name": "anna", "password": PASSWORDS["anna"]})
+        assert planted not in said.headers["set-cookie"]
+        assert client.get("/api/campaign").status_code == 401  # the planted one is still nobody's
+
+    def test_of_somebody_else_ends_when_one_signs_in_over_it(self, labelling):
+        client = labelling.client("ben")
+        secret = client.cookies["medgraft-8765"]
+        client.post("/sign-in", data={"name": "anna", "password": PASSWORDS["anna"]})
+        assert client.get("/api/campaign").json()["reader"] == "anna"
+        before = labelling.anonymous(cookie=f"medgraft-8765={secret}")
+        assert before.get("/api/campaign").status_code == 401
+
+    def test_of_two_cookies_of_one_name_neither_lets_a_stranger_in(self, labelling, anna):
+        secret = anna.cookies["medgraft-8765"]
+        for pair in (f"medgraft-8765=x; medgraft-8765={secret}", f"medgraft-9999={secret}"):
+            client = labelling.anonymous(cookie=pair)
+            said = client.get("/api/campaign")
+            assert said.status_code == 401 or said.json()["reader"] == "anna"
+        assert labelling.anonymous(cookie=f"medgraft-9999={secret}").get("/").status_code == 401
+
+
+def test_secrets_are_compared_in_a_time_that_tells_nothing(labelling, monkeypatch):
+    """The token by a comparison that always reads all of it; a cookie by its hash alone."""
+    compared = []
+
+    def slowly(left, right):
+        compared.append((left, right))
+        return hmac.compare_digest(left, right)
+
+    monkeypatch.setattr("medgraft.web.sessions.secrets.compare_digest", slowly)
+    tokens = Tokens(lambda token: None)
+    wrong = "wrong, and of another length"
+    assert not tokens.take(wrong)
+    assert tokens.take(tokens._token)
+    assert compared[0][1].decode() == wrong
+    assert len(compared) == 2
+    sessions = Sessions()
+    secret = sessions.begin("anna")
+    assert secret not in repr(vars(sessions))
+    assert sessions.reader(secret) == "anna"
 
 
 class TestHeaders:

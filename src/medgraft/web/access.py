@@ -45,8 +45,12 @@ class Access:
         """Who sent a request; None if nobody who is signed in."""
         return self.sessions.reader(request.cookies.get(self.cookie, ""))
 
-    def sign_in(self, response: Response, reader: str) -> None:
-        """Have the browser keep a secret for this reader, out of reach of scripts and other sites."""
+    def sign_in(self, request: Request, response: Response, reader: str) -> None:
+        """Have the browser keep a new secret for this reader, out of reach of scripts and other sites.
+
+        What it came with, whoever gave it that, is worth nothing from now on.
+        """
+        self.sessions.end(request.cookies.get(self.cookie, ""))
         response.set_cookie(
             self.cookie,
             self.sessions.begin(reader),

@@ -23,7 +23,7 @@ from medgraft.errors import (
 from medgraft.web.access import Access, SignedOutError
 from medgraft.web.desk import Desk
 from medgraft.web.guard import Guard
-from medgraft.web.routes import labelling, pages, scans
+from medgraft.web.routes import disputes, labelling, pages, scans
 
 STATUS: tuple[tuple[type[MedgraftError], int], ...] = (  # the first that fits
     (LeaseError, 409),
@@ -55,7 +55,7 @@ def create_app(desk: Desk, access: Access) -> FastAPI:
         openapi_url=None,  # served behind the sign-in by `pages`
     )
     app.state.desk, app.state.access = desk, access
-    for routes in (pages.routes, labelling.routes, scans.routes):
+    for routes in (pages.routes, labelling.routes, disputes.routes, scans.routes):
         app.include_router(routes)
     app.mount("/static", StaticFiles(directory=Path(__file__).parent / "static"))
     app.add_exception_handler(MedgraftError, _refused)

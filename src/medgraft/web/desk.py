@@ -9,7 +9,8 @@ from typing import Any, Literal
 
 from medgraft.errors import LedgerError, UnknownNameError
 from medgraft.ledger import Event, Leased, Queued
-from medgraft.ledger.ledger import Ledger
+from medgraft.ledger.ledger import Ledger, Role
+from medgraft.ledger.records import Act, Dispute
 from medgraft.web.archive import Archive
 from medgraft.web.heat import Model, Models
 from medgraft.web.scans import Scans
@@ -18,6 +19,8 @@ AHEAD = 4  # scans that a page has in hand: the one on the screen and those that
 LEASE_SECONDS = 300.0  # an open page asks for more time long before
 
 Said = Literal["answer", "unsure", "skip"]
+ROLES: tuple[Role, ...] = ("reader", "adjudicator")
+COMMITTED: frozenset[Act] = frozenset(("answer", "unsure", "adjudication"))
 
 
 @dataclass(frozen=True)
@@ -25,7 +28,8 @@ class Desk:
     """The campaign as readers meet it.
 
     A reader sees an image once it was given to them; what a model says of it, and why it was
-    chosen, once they have answered (unless `model_first`); and never what another reader said.
+    chosen, once they have answered (unless `model_first`); and never what another reader said. An
+    adjudicator sees what readers said of an image that is theirs to settle, but not who.
 
     Attributes:
         ledger: Where answers go.
@@ -41,16 +45,17 @@ class Desk:
     scans: Scans = field(default_factory=Scans)
     model_first: bool = False
     _given: dict[str, set[str]] = field(default_factory=lambda: defaultdict(set), init=False)
-    _shown: dict[str, set[str]] = field(default_factory=lambda: defaultdict(set), init=False)
     _lock: threading.Lock = field(default_factory=threading.Lock, init=False)
+
+    def roles(self, name: str) -> list[str]:
+        """What somebody was admitted as: "reader", "adjudicator", both or nothing."""
+        return [role for role in ROLES if name in self.ledger.readers(role)]
 
     def next(self, reader: str) -> list[Leased]:
         """The scans that a reader has in hand, the one to look at first."""
         leased = self.ledger.lease(reader, count=AHEAD, lease_seconds=LEASE_SECONDS)
         with self._lock:
             self._given[reader].update(one.image_id for one in leased)
-            if self.model_first:
-                self._shown[reader].update(one.image_id for one in leased)
         return leased
 
     def say(
@@ -82,23 +87,67 @@ class Desk:
     def _model_seen(self, reader: str, image_id: str) -> str:
         """The model whose view of an image the reader knows already; "" if none.
 
-        So that answers given under its influence can be told from the others.
+        So that answers given under its influence can be told from the others. The view came with
+        an earlier answer, even if that was taken back.
         """
+        answered = COMMITTED.intersection(self.ledger.done_about(reader, image_id))
+        return self.ledger.queued(image_id).model if self.model_first or answered else ""
+
+    def check_adjudicator(self, adjudicator: str) -> None:
+        """Refuse whoever may not settle disputes.
+
+        Raises:
+            LedgerError: If this person was not admitted as adjudicator.
+        """
+        if adjudicator not in self.ledger.readers("adjudicator"):
+            raise LedgerError(
+                f"{adjudicator!r} must be admitted as adjudicator to see what is disputed, and is"
+                " not. `medgraft active admit --adjudicator` does it."
+            )
+
+    def disputes(self, adjudicator: str) -> list[Dispute]:
+        """The first images that wait for somebody to settle them.
+
+        Raises:
+            LedgerError: As `check_adjudicator`.
+        """
+        self.check_adjudicator(adjudicator)
+        found = self.ledger.disputes(count=AHEAD)
         with self._lock:
-            shown = image_id in self._shown[reader]
-        if not shown and not self.has_answered(reader, image_id):
-            return ""
-        return self.ledger.queued(image_id).model
+            self._given[adjudicator].update(one.image_id for one in found)
+        return found
+
+    def rule(
+        self,
+        adjudicator: str,
+        image_id: str,
+        labels: list[str],
+        *,
+        seconds: float | None,
+        request: str,
+    ) -> Event:
+        """Write down how an adjudicator settles an image that no other one has settled."""
+        return self.ledger.adjudicate(
+            adjudicator,
+            image_id,
+            labels[0] if self._one_of(labels) else labels,
+            seconds=seconds,
+            request=request,
+            model=self._model_seen(adjudicator, image_id),
+            overrule=False,
+        )
 
     def may_see(self, reader: str, image_id: str) -> bool:
-        """Whether an image was ever given to this reader."""
+        """Whether an image was ever given to this reader, before the server began anew as well."""
         with self._lock:
             if image_id in self._given[reader]:
                 return True
-        return any(one.reader == reader for one in self.ledger.readings(image_id))
+        return bool(self.ledger.done_about(reader, image_id))
 
     def has_answered(self, reader: str, image_id: str) -> bool:
         """Whether a reader has committed themselves; leaving an image to others is no answer."""
+        if "adjudication" in self.ledger.done_about(reader, image_id):
+            return True
         said = self.ledger.readings(image_id)
         return any(one.reader == reader and one.act != "skip" for one in said)
 
@@ -132,8 +181,6 @@ class Desk:
             UnknownNameError, LedgerError: As `check_may_see_model`.
         """
         self.check_may_see_model(reader, image_id)
-        with self._lock:
-            self._shown[reader].add(image_id)
         queued = self.ledger.queued(image_id)
         return {
             "image_id": image_id,

@@ -8,11 +8,12 @@ read of it unless
 - it comes from this page: a foreign `Origin` or `Sec-Fetch-Site` is another one, and what
   changes something must name its origin;
 - its path is plain: no route of ours needs a `%`, a backslash or two dots;
-- its body is small, whether or not it says how long it is.
+- its body is small, whether or not it says how long it is, and comes soon.
 """
 
 from __future__ import annotations
 
+import asyncio
 import re
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 MOST_BYTES = 2**16  # of a request's body; an answer is a few hundred bytes
+BODY_SECONDS = 20.0  # in which the next part of it must come
 PLAIN = re.compile(rb"(/[A-Za-z0-9_-][A-Za-z0-9._-]*)*/?")
 READING = ("GET", "HEAD")
 
@@ -102,6 +104,8 @@ class Guard:
             )
         if not self._from_here(scope, headers):
             return _refuse(403, "this request must come from the labelling page itself.")
+        if "content-length" in headers and "transfer-encoding" in headers:
+            return _refuse(400, "a request must say in one way how long it is.")
         length = headers.get("content-length", "0")
         if not (length.isascii() and length.isdigit()) or int(length) > MOST_BYTES:
             return _refuse(413, TOO_LARGE)
@@ -121,7 +125,8 @@ class Guard:
 
 
 SAME = ("same-origin", "none")  # none: typed, or opened from the terminal
-OPENED = ("/", "/sign-in", "/agreement")  # pages that a link elsewhere may lead to
+OPENED = ("/", "/sign-in", "/agreement", "/disputes")  # pages that a link elsewhere may lead to
+TOO_SLOW = f"a request must bring its body within {BODY_SECONDS:g} seconds."
 TOO_LARGE = f"a request must bring at most {MOST_BYTES} bytes."
 
 
@@ -138,12 +143,18 @@ def _host(origin: str) -> str:
 
 
 def _limited(receive: Receive) -> Receive:
-    """`receive`, until more has come than a request may bring."""
-    taken = 0
+    """`receive`, until more has come than a request may bring, or nothing comes any more."""
+    taken, complete = 0, False
 
     async def counted() -> Message:
-        nonlocal taken
-        message = await receive()
+        nonlocal taken, complete
+        if complete:  # what comes now is the end of the connection, whenever that may be
+            return await receive()
+        try:
+            message = await asyncio.wait_for(receive(), BODY_SECONDS)
+        except TimeoutError:
+            raise HTTPException(408, TOO_SLOW, {"connection": "close"}) from None
+        complete = not message.get("more_body", False)
         taken += len(message.get("body", b""))
         if taken > MOST_BYTES:
             raise HTTPException(413, TOO_LARGE, {"connection": "close"})

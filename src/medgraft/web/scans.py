@@ -15,6 +15,7 @@ from medgraft.web.planes import Plane, planes
 
 BUDGET = 2**30  # bytes of decoded scans
 MOST_PIXELS = 2**24  # of one answer
+AT_ONCE = 2  # scans that are decoded at a time: each may take as much memory as `read` allows
 
 
 @dataclass(frozen=True)
@@ -109,6 +110,7 @@ class Scans:
         self._held: OrderedDict[str, Shown] = OrderedDict()
         self._lock = threading.Lock()
         self._decoding: dict[str, threading.Lock] = {}
+        self._turns = threading.Semaphore(AT_ONCE)
 
     def get(self, file: str) -> Shown:
         """A scan, from memory if it is there.
@@ -126,7 +128,8 @@ class Scans:
                 if file in self._held:
                     return self._held[file]
             try:
-                found = show(file)
+                with self._turns:
+                    found = show(file)
                 with self._lock:
                     self._keep(file, found)
             finally:

@@ -1,1 +1,1 @@
-"""What can be asked of the labelling page: pages, labelling, scans."""
+"""What can be asked of the labelling page: pages, labelling, disputes, scans."""

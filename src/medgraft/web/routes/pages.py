@@ -18,15 +18,30 @@ if TYPE_CHECKING:
     from jinja2 import Environment
 
 TEMPLATES = Path(__file__).parents[1] / "templates"
-PAGES = ("/", "/agreement")
+PAGES = ("/", "/agreement", "/disputes")
 
 routes = APIRouter(tags=["pages"])
 
 
 @routes.get("/", response_class=HTMLResponse)
-def label(desk: AtDesk, reader: Reader) -> HTMLResponse:
-    """The labelling page."""
-    return _page("label.html.j2", campaign=desk.ledger.campaign, reader=reader)
+def label(desk: AtDesk, reader: Reader) -> Response:
+    """The labelling page; who was admitted as adjudicator alone gets that of disputes."""
+    roles = desk.roles(reader)
+    if roles == ["adjudicator"]:
+        return RedirectResponse("/disputes", 303)
+    return _page(
+        "label.html.j2", campaign=desk.ledger.campaign, reader=reader, roles=roles, mode="scans"
+    )
+
+
+@routes.get("/disputes", response_class=HTMLResponse)
+def disputes(desk: AtDesk, reader: Reader) -> HTMLResponse:
+    """The labelling page, for scans that wait for an adjudicator."""
+    desk.check_adjudicator(reader)
+    roles = desk.roles(reader)
+    return _page(
+        "label.html.j2", campaign=desk.ledger.campaign, reader=reader, roles=roles, mode="disputes"
+    )
 
 
 @routes.get("/agreement", response_class=HTMLResponse)
@@ -46,7 +61,7 @@ def sign_in_page(request: Request, token: str = "") -> Response:
         return ask_to_sign_in(request, error="This link was used before.")
     # Not a redirect: one that begins on another site would arrive without the strict cookie.
     response = _page("entered.html.j2")
-    access.sign_in(response, access.reader)
+    access.sign_in(request, response, access.reader)
     return response
 
 
@@ -68,14 +83,15 @@ def sign_in(
     if not access.doorkeeper.admits(name, password, address):
         return ask_to_sign_in(request, error="The name or the password is not right.")
     response = RedirectResponse("/", 303)
-    access.sign_in(response, name)
+    access.sign_in(request, response, name)
     return response
 
 
 @routes.post("/sign-out", response_class=HTMLResponse)
 def sign_out(request: Request, desk: AtDesk, reader: Reader) -> Response:
     """Forget who this was, and give back the scans in their hands."""
-    desk.ledger.release(reader)
+    if "reader" in desk.roles(reader):
+        desk.ledger.release(reader)
     response = RedirectResponse("/sign-in", 303)
     _access(request).sign_out(request, response)
     return response

@@ -11,6 +11,7 @@ export class Refused extends Error {
   }
 }
 
+export const SIGNED_OUT = 401;
 const PATIENCE_MS = 30000;
 
 async function ask(method, path, body) {

@@ -1,6 +1,6 @@
 // Answers on their way to the server: kept in the browser until it has said that they are saved.
 
-import { Refused, newRequest } from "./api.js";
+import { Refused, SIGNED_OUT, newRequest } from "./api.js";
 
 const FIRST_PAUSE_MS = 500;
 const LONGEST_PAUSE_MS = 10000;
@@ -31,27 +31,24 @@ export class Outbox {
     return this.entries.length;
   }
 
+  /** When the latest entry was made: clocks are set back at times, and the order must hold. */
+  get #last() {
+    return Math.max(0, ...this.entries.map((entry) => entry.at));
+  }
+
   holds(imageId) {
     return this.entries.some((entry) => entry.image_id === imageId);
   }
 
   /** Keep an entry and send it as soon as possible. */
   add(body) {
-    const entry = { request: newRequest(), at: Date.now(), ...body };
+    const entry = { request: newRequest(), at: Math.max(Date.now(), this.#last + 1), ...body };
     entry.key = `${this.prefix}${String(entry.at).padStart(15, "0")}-${entry.request}`;
     this.entries.push(entry);
     keep(entry);
     this.tell.changed();
     this.run();
     return entry;
-  }
-
-  /** Resolves when nothing waits any more. */
-  async empty() {
-    while (this.waiting) {
-      this.wake();
-      await this.run();
-    }
   }
 
   run() {
@@ -72,7 +69,7 @@ export class Outbox {
         this.#done(entry);
         this.tell.saved(entry, answer);
       } catch (error) {
-        if (error instanceof Refused && error.status !== 401) {
+        if (error instanceof Refused && error.status !== SIGNED_OUT) {
           this.#done(entry);
           this.tell.refused(entry, error);
           continue;

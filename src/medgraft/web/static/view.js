@@ -62,13 +62,19 @@ function bars(view, said) {
     const cell = element("td", { class: "share" }, PER_CENT.format(p));
     return element("tr", { class: yours ? "yours" : null }, label, element("td", {}, bar), cell);
   });
-  const caption = `What the model thinks${view.model ? ` (${view.model})` : ""}`;
+  const caption = `What the model thinks${view.model ? ` (${named(view.model)})` : ""}`;
   return element(
     "table",
     { class: "bars" },
     element("caption", {}, caption),
     element("tbody", {}, ...rows),
   );
+}
+
+/** A run of a campaign as people call it. */
+function named(model) {
+  const round = /^rounds\/0*(\d+)\/run$/.exec(model);
+  return round ? `round ${round[1]}` : model;
 }
 
 /** Name and value of each reason, as text. */

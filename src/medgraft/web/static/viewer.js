@@ -22,6 +22,7 @@ export class Viewer {
     this.tell = tell;
     this.source = document.createElement("canvas"); // the slice, one pixel of it per pixel
     this.scan = null;
+    this.painted = null; // the plane that `source` holds
     this.turn = 0; // counts what was asked for, so that late answers are dropped
     this.overlay = null;
     this.#listen();
@@ -31,28 +32,36 @@ export class Viewer {
 
   // --- what is shown --------------------------------------------------------------------
 
-  /** Show a scan as it is usually shown. Resolves when it is on the screen. */
+  /** Show a scan as it is usually shown. */
   async show(scan) {
     this.scan = scan;
     this.plane = 0;
     this.channel = 0;
-    this.slice = Math.floor((this.lying.slices - 1) / 2);
+    this.slice = middle(this.lying);
     this.direction = 1;
     this.overlay = null;
     this.#home();
+    this.painted = null;
+    if (!this.scans.held(scan, this.cut)) this.#erase(); // no scan may stand for another one
     await this.#draw();
     this.#ahead();
   }
 
   /** Fetch what `show` will need first. */
   async prepare(scan) {
+    await this.scans.fetch(scan, this.#first(scan));
+  }
+
+  /** Whether a scan that was described would be shown at once. */
+  holds(scan) {
+    return Boolean(scan && this.scans.held(scan, this.#first(scan)));
+  }
+
+  /** The cut that `show` begins with. */
+  #first(scan) {
     const plane = scan.planes[0];
-    await this.scans.fetch(scan, {
-      plane: plane.name,
-      slice: Math.floor((plane.slices - 1) / 2),
-      channel: 0,
-      reduce: reduction(plane, this.#fit(plane)),
-    });
+    const reduce = reduction(plane, this.#fit(plane));
+    return { plane: plane.name, slice: middle(plane), channel: 0, reduce };
   }
 
   clear() {
@@ -80,19 +89,22 @@ export class Viewer {
     this.#draw();
   }
 
+  /** Another plane; beyond the last one the first. */
   choosePlane(number) {
-    if (!this.scan || number === this.plane) return;
-    this.plane = number;
-    this.slice = Math.floor((this.lying.slices - 1) / 2);
+    const plane = number % (this.scan?.planes.length ?? 1);
+    if (!this.scan || plane === this.plane) return;
+    this.plane = plane;
+    this.slice = middle(this.lying);
     this.zoom = 1;
     this.pan = { x: 0, y: 0 };
     this.overlay = null;
     this.#draw().then(() => this.#ahead());
   }
 
+  /** Another channel; beyond the last one the first. */
   chooseChannel(number) {
     if (!this.scan) return;
-    this.channel = number;
+    this.channel = number % this.scan.channels;
     this.#draw();
   }
 
@@ -107,7 +119,7 @@ export class Viewer {
   }
 
   step(slices) {
-    this.chooseSlice(this.slice + slices);
+    if (this.scan) this.chooseSlice(this.slice + slices);
   }
 
   chooseWindow(window) {
@@ -158,16 +170,18 @@ export class Viewer {
     this.#draw();
   }
 
-  /** Lay heat over the slice; it goes when another slice is shown. */
-  lay(bitmap, slice) {
+  /** Lay the heat of a class over the slice; it goes when another slice is shown. */
+  lay(picture, slice, label) {
     if (slice !== this.slice) return;
-    this.overlay = bitmap;
+    this.overlay = { picture, label };
     this.#compose();
+    this.tell.changed();
   }
 
   unlay() {
     this.overlay = null;
     this.#compose();
+    this.tell.changed();
   }
 
   // --- drawing --------------------------------------------------------------------------
@@ -214,6 +228,7 @@ export class Viewer {
     const { coding } = this.scan;
     paint(this.image, values, coding, table(coding, this.window, this.inverted));
     this.source.getContext("2d").putImageData(this.image, 0, 0);
+    this.painted = this.lying;
   }
 
   #erase() {
@@ -224,7 +239,7 @@ export class Viewer {
 
   #compose() {
     this.#erase();
-    if (!this.scan) return;
+    if (!this.scan || this.painted !== this.lying) return;
     const { across, down } = aspect(this.lying);
     const scale = this.#fit(this.lying) * this.zoom;
     const wide = this.lying.columns * across * scale;
@@ -234,7 +249,7 @@ export class Viewer {
     this.pen.imageSmoothingEnabled = true;
     this.pen.imageSmoothingQuality = "medium"; // there are at most two pixels for one of the screen
     this.pen.drawImage(this.source, x, y, wide, high);
-    if (this.overlay) this.pen.drawImage(this.overlay, x, y, wide, high);
+    if (this.overlay) this.pen.drawImage(this.overlay.picture, x, y, wide, high);
   }
 
   /** A small picture of what is on the screen. */
@@ -242,7 +257,7 @@ export class Viewer {
     const pen = canvas.getContext("2d");
     pen.fillStyle = "#000";
     pen.fillRect(0, 0, canvas.width, canvas.height);
-    if (!this.scan || !this.source.width) return;
+    if (!this.scan || this.painted !== this.lying) return;
     const { across, down } = aspect(this.lying);
     const [wide, high] = [this.source.width * across, this.source.height * down];
     const scale = Math.min(canvas.width / wide, canvas.height / high);
@@ -252,8 +267,9 @@ export class Viewer {
   }
 
   #ahead() {
+    if (!this.scan) return;
     const { scan, cut } = this;
-    for (let n = 1; scan && n <= AROUND; n += 1) {
+    for (let n = 1; n <= AROUND; n += 1) {
       const slice = cut.slice + n * this.direction;
       if (slice >= 0 && slice < this.lying.slices) {
         this.scans.fetch(scan, { ...cut, slice }).catch(() => {}); // asked again when it is shown
@@ -355,6 +371,11 @@ export class Viewer {
 
 function distance(a, b) {
   return Math.hypot(a.x - b.x, a.y - b.y);
+}
+
+/** The slice that is shown first. */
+function middle(plane) {
+  return Math.floor((plane.slices - 1) / 2);
 }
 
 /** How wide and high a pixel is, the shorter side being 1. */
