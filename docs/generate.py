@@ -59,6 +59,7 @@ NOT_PYTHON = {  # the other files cannot hold a docstring
     "report.css": "How the pages look, light and dark, wide and narrow, on paper.",
     "report.html.j2": "The page of one run.",
     "simulation.html.j2": "The page of a simulation of active learning.",
+    "study.html.j2": "The page of a study of architectures.",
     "truncation.html.j2": "The page of a run that was made smaller.",
     "segmentation.html.j2": "The page of a run that learnt masks.",
     "transfer.html.j2": "The page of vanilla against transfer.",

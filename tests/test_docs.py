@@ -35,6 +35,14 @@ def lines(page, languages):
                     yield words
 
 
+def files(page):
+    """Name and text of the files that a page shows: TOML that begins with a comment "# NAME"."""
+    for language, text in blocks(page):
+        first = re.match(r"# (\S+\.toml)\n", text)
+        if language == "toml" and first:
+            yield first[1], text
+
+
 def named(paths):
     return {"argvalues": paths, "ids": [str(p.relative_to(ROOT)) for p in paths]}
 
@@ -143,6 +151,8 @@ def test_the_commands_of_a_page_run_in_order(page, tmp_path, monkeypatch, capsys
         make_films(tmp_path)
     if "--out films.parquet" not in texts:
         assert call(shlex.split(INDEX)) == 0
+    for name, text in files(page):
+        (tmp_path / name).write_text(text, encoding="utf-8")
     for words in todo:
         status = call(words)
         said = capsys.readouterr()

@@ -26,6 +26,7 @@ FAMILIES = {  # family: (module, name of its registry)
     "acquisitions": ("medgraft.active.acquisition", "acquisitions"),
     "explainers": ("medgraft.explain.explainers", "explainers"),
     "formats": ("medgraft.export.formats", "formats"),
+    "launchers": ("medgraft.study.launchers", "launchers"),
     "suggestions": ("medgraft.train.suggestions", "suggestions"),
     "stopping": ("medgraft.active.stopping", "stopping"),
     "metrics": ("medgraft.evaluate.metrics", "metrics"),

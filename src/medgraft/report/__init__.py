@@ -5,6 +5,7 @@ from medgraft.report.page import write_any_report, write_evaluation_report, writ
 from medgraft.report.pretraining import write_pretraining
 from medgraft.report.pretraining_study import write_pretraining_study
 from medgraft.report.simulation import write_simulation
+from medgraft.report.study import write_study
 from medgraft.report.transfer import write_transfer
 from medgraft.report.truncation import write_truncation
 
@@ -16,6 +17,7 @@ __all__ = [
     "write_pretraining_study",
     "write_report",
     "write_simulation",
+    "write_study",
     "write_transfer",
     "write_truncation",
 ]

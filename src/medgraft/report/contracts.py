@@ -358,6 +358,64 @@ class PretrainingStudy(Part):
     runs: list[StartedRun]
 
 
+class NetworkCost(Part):
+    """One network of a study: what it costs, and what is published of it."""
+
+    backbone: str
+    after: str | None = None
+    parameters: int = Field(gt=0)
+    operations: int = Field(gt=0)
+    memory_bytes: int = Field(gt=0)
+    images_per_second: float = Field(gt=0)
+    family: str | None = None
+    top1: float | None = None
+    source: str | None = None
+
+
+class NetworkCosts(Part):
+    """What the networks of a study cost, by the names of the networks."""
+
+    networks: dict[str, NetworkCost]
+    threads: int = 1
+
+
+class StudyRun(Part):
+    """One run of a study.
+
+    Attributes:
+        network: Architecture, last stage and side of its images, in words.
+        weights: "none", "imagenet" or the name of a file.
+        others: Recipe keys that differ between runs beside network, weights and seed.
+        seed: Its seed.
+        folder: Inside that of the study.
+        failure: Why it broke.
+        attempts: How often the last call began it.
+    """
+
+    network: str
+    backbone: str
+    after: str | None = None
+    weights: str
+    others: dict[str, Any] = {}
+    seed: int
+    folder: str
+    failure: str | None = None
+    attempts: int = 0
+
+
+class Study(Part):
+    """experiment.json of `medgraft study`."""
+
+    title: str = ""
+    protocol: str | None = None
+    replicates: int = 1000
+    score: list[str] | None = None
+    planned: int
+    launch: dict[str, Any] = {}
+    cost: NetworkCosts | None = None
+    runs: list[StudyRun]
+
+
 class Weighed(Part):
     """One network of truncation.json.
 

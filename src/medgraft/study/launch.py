@@ -1,31 +1,25 @@
-"""A list of named runs, one after another: what is finished is kept, what was stopped goes on."""
+"""A list of named runs: what is finished is kept, what was stopped goes on, what broke is tried again."""
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Callable, Mapping, Sequence
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
 
-from medgraft.errors import ArgumentError, MedgraftError, TableError
+from medgraft.errors import ArgumentError, OutputError
 from medgraft.files import read_json, write_json
 from medgraft.runs import RunFolder
+from medgraft.study.board import Board
+from medgraft.study.launchers import Ended, Launcher, Places, Task
+from medgraft.study.making import Finish, Make, finish_run, finished, make_run
+from medgraft.study.work import told
 from medgraft.train.recipe import BaseRecipe
-from medgraft.train.record import FINISHED
 from medgraft.train.train import train
 
-PLAN = "plan.json"
+PLAN, LOCK, LOGS = "plan.json", ".lock", "logs"
 FREE = ("device", "checkpoint_seconds")  # what a run may change when it goes on
-
-
-class Make(Protocol):
-    """`train`, or what else makes a run folder of an index and a recipe."""
-
-    def __call__(
-        self, index_path: Path, out: Path, recipe: BaseRecipe, *, command: list[str], resume: bool
-    ) -> object:
-        """Make the run, or go on with it."""
 
 
 @dataclass(frozen=True)
@@ -53,11 +47,28 @@ class Outcome:
         job: The job.
         folder: Its run folder.
         failure: Why there is no finished run, in a sentence; None if there is one.
+        attempts: How often it was begun by this call; 0 for a run that was finished before.
+        waits: Whether it was not begun, because the time was up.
     """
 
     job: Job
     folder: Path
     failure: str | None = None
+    attempts: int = 0
+    waits: bool = False
+
+
+@dataclass(frozen=True)
+class Spread:
+    """Processes that make the runs.
+
+    Attributes:
+        launcher: How they are used.
+        places: How many there are, and with how many threads.
+    """
+
+    launcher: Launcher
+    places: Places
 
 
 def launch(
@@ -66,49 +77,135 @@ def launch(
     folder: Path,
     *,
     command: list[str],
-    finish: Callable[[Path], object] = str,
+    finish: Finish = str,
+    spread: Spread | None = None,
+    seconds: float | None = None,
 ) -> list[Outcome]:
-    """Make every run that is not there yet, in order; a run that breaks costs itself only.
+    """Make every run that is not there yet, begun in order; a run that breaks costs itself only.
 
     Can be stopped at any moment and called again: finished runs are not repeated, one that was
     stopped half-way goes on, and one that broke is tried again. New jobs may be added.
 
     Args:
-        jobs: What to run; their names differ.
+        jobs: What to run; their names differ. Where one needs the files of another it comes
+            after it, and `spread` is None.
         index: Table that all of them read.
         folder: Each run becomes a folder in it; `plan.json` beside them says what was asked.
         command: How this was called, for the records.
         finish: Called with every run folder that is finished but has no report yet.
+        spread: Processes that make the runs; None makes one after another in this process.
+        seconds: Begin no run after so many; None begins all.
 
     Returns:
         One outcome per job, in order.
 
     Raises:
         ArgumentError: If two jobs have one name, or a run that has begun had another recipe.
+        OutputError: If another process makes the runs of this folder.
     """
-    _keep_plan(jobs, folder)
-    outcomes, took = [], _times(jobs, folder)
-    for place, job in enumerate(jobs):
-        run = RunFolder(folder / job.name)
-        failure = None
-        if not finished(run):
-            _tell(place, jobs, time_left([j for j in jobs[place:] if _open(j, folder)], took))
-            failure = _make(job, index, run, command)
-        if failure is None:
-            took = _times(jobs, folder)
-            failure = _finish(run, finish)
-        if failure is not None:
-            print(f"{job.name} broke: {failure}", file=sys.stderr)  # noqa: T201
-        outcomes.append(Outcome(job, run.path, failure))
-    return outcomes
+    with _alone(folder):
+        _keep_plan(jobs, folder)
+        return _Calls(jobs, index, folder, command, finish, spread, seconds).go()
 
 
-def finished(run: RunFolder) -> bool:
-    """Whether a run ended well."""
-    try:
-        return bool(read_json(run.record)["status"] == FINISHED)
-    except (TableError, KeyError, TypeError):
-        return False
+@dataclass
+class _Calls:
+    jobs: Sequence[Job]
+    index: Path
+    folder: Path
+    command: list[str]
+    finish: Finish
+    spread: Spread | None
+    seconds: float | None
+
+    def go(self) -> list[Outcome]:
+        self.named = {job.name: job for job in self.jobs}
+        before = {name for name, job in self.named.items() if finished(self._run(job))}
+        self.waiting = {name: job for name, job in self.named.items() if name not in before}
+        self.took: dict[str, list[float]] = {}
+        for name in before:
+            self._took(name)
+        epochs = {job.name: job.recipe.epochs for job in self.jobs}
+        self.board = Board(self.folder, len(self.jobs), len(before), epochs)
+        self._estimate()
+        found = {}
+        for name, failure in self._reports(before):
+            found[name] = Outcome(self.named[name], self.folder / name, failure)
+        try:
+            for ended in self._launched():
+                self.waiting.pop(ended.name)
+                failure = ended.failure
+                if failure is None:
+                    self._took(ended.name)
+                    self._estimate()
+                    failure = finish_run(RunFolder(self.folder / ended.name), self.finish)
+                self.board.ended(ended.name, failure)
+                found[ended.name] = Outcome(
+                    self.named[ended.name], self.folder / ended.name, failure, ended.attempts
+                )
+        finally:
+            self.board.clear()
+        return [
+            found.get(job.name, Outcome(job, self.folder / job.name, waits=True))
+            for job in self.jobs
+        ]
+
+    def _launched(self) -> Iterator[Ended]:
+        if self.spread is None:
+            return self._here()
+        return self.spread.launcher(self._tasks(), self.spread.places, self.board)
+
+    def _tasks(self) -> Iterator[Task]:
+        for job in self._begun():
+            yield Task(
+                job.name,
+                told(
+                    job.make or train,
+                    self.finish,
+                    job.recipe,
+                    index=self.index,
+                    out=self.folder / job.name,
+                    command=self.command,
+                ),
+            )
+
+    def _here(self) -> Iterator[Ended]:
+        for job in self._begun():
+            self.board.began(job.name)
+            yield Ended(job.name, _make(job, self.index, self._run(job), self.command))
+
+    def _begun(self) -> Iterator[Job]:
+        """The jobs that are not finished, until the time is up."""
+        until = None if self.seconds is None else time.monotonic() + self.seconds
+        for job in list(self.waiting.values()):
+            if until is not None and time.monotonic() >= until:
+                return
+            yield job
+
+    def _reports(self, names: set[str]) -> Iterator[tuple[str, str | None]]:
+        """Reports that runs of an earlier call lack."""
+        for job in self.jobs:
+            if job.name in names:
+                failure = finish_run(self._run(job), self.finish)
+                if failure is not None:
+                    self.board.done -= 1
+                    self.board.ended(job.name, failure)
+                yield job.name, failure
+
+    def _estimate(self) -> None:
+        left = time_left(list(self.waiting.values()), self.took)
+        beside = 1 if self.spread is None else self.spread.places.workers
+        self.board.seconds_left = None if left is None else left / beside
+
+    def _took(self, name: str) -> None:
+        """Remember how long a finished run took."""
+        run = self._run(self.named[name])
+        if finished(run):
+            seconds = sum(read_json(run.record)["seconds"].values())
+            self.took.setdefault(self.named[name].kind, []).append(seconds)
+
+    def _run(self, job: Job) -> RunFolder:
+        return RunFolder(self.folder / job.name)
 
 
 def time_left(waiting: Sequence[Job], took: Mapping[str, Sequence[float]]) -> float | None:
@@ -159,43 +256,30 @@ def _keep_plan(jobs: Sequence[Job], folder: Path) -> None:
     write_json(path, {**before, **asked})
 
 
-def _open(job: Job, folder: Path) -> bool:
-    return not finished(RunFolder(folder / job.name))
+@contextmanager
+def _alone(folder: Path) -> Iterator[None]:
+    """Hold the lock of the folder; the system frees it even if this process is killed.
 
-
-def _times(jobs: Sequence[Job], folder: Path) -> dict[str, list[float]]:
-    """Seconds of the finished runs, by kind."""
-    took: dict[str, list[float]] = {}
-    for job in jobs:
-        run = RunFolder(folder / job.name)
-        if finished(run):
-            took.setdefault(job.kind, []).append(sum(read_json(run.record)["seconds"].values()))
-    return took
-
-
-def _tell(place: int, jobs: Sequence[Job], seconds: float | None) -> None:
-    from tqdm import tqdm
-
-    left = "" if seconds is None else f", about {tqdm.format_interval(seconds)} left"
-    print(f"run {place + 1} of {len(jobs)}: {jobs[place].name}{left}", file=sys.stderr)  # noqa: T201
+    Raises:
+        OutputError: If another process holds it.
+    """
+    try:
+        import fcntl
+    except ImportError:  # not a POSIX system
+        yield
+        return
+    folder.mkdir(parents=True, exist_ok=True)
+    with (folder / LOCK).open("w") as handle:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise OutputError(
+                f"the runs of '{folder}' must be made by one call at a time, but another one is at"
+                " work. Wait for it, or stop it first."
+            ) from None
+        yield
 
 
 def _make(job: Job, index: Path, run: RunFolder, command: list[str]) -> str | None:
     make: Make = job.make or train  # type: ignore[assignment]  # a job brings the recipe it takes
-    try:
-        make(index, run.path, job.recipe, command=command, resume=run.recipe.is_file())
-    except MedgraftError as error:
-        return str(error)
-    except Exception as error:  # noqa: BLE001 (one run must not cost the others)
-        return f"{type(error).__name__}: {error}"
-    return None
-
-
-def _finish(run: RunFolder, finish: Callable[[Path], object]) -> str | None:
-    if run.report.is_file():
-        return None
-    try:
-        finish(run.path)
-    except MedgraftError as error:
-        return f"its report could not be written: {error}"
-    return None
+    return make_run(make, index, run, job.recipe, command)

@@ -38,7 +38,7 @@ def make_optimiser(part: Part, recipe: BaseRecipe) -> Optimizer:
     if recipe.optimiser == "sgd":
         return SGD(groups, lr=recipe.rate, momentum=0.9)
     kind = AdamW if recipe.optimiser == "adamw" else Adam
-    return kind(groups, lr=recipe.rate, betas=(0.9, 0.99), fused=True)
+    return kind(groups, lr=recipe.rate, betas=(0.9, recipe.beta2), fused=True)
 
 
 def set_point(optimiser: Optimizer, rate: float, momentum: float | None) -> dict[str, float]:

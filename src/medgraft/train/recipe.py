@@ -69,6 +69,9 @@ class BaseRecipe(BaseModel):
     optimiser: Literal["adamw", "adam", "sgd"] = Field("adamw", description="Optimiser.")
     rate: float = Field(1e-3, gt=0, description="Peak learning rate.")
     weight_decay: float = Field(0.01, ge=0, description="Decoupled decay of matrices.")
+    beta2: float = Field(
+        0.99, ge=0, lt=1, description="How slowly adam and adamw forget squared gradients."
+    )
     schedule: str = Field(
         "one_cycle",
         description="Course of the rate: one_cycle, one_cycle:rise=0.3, cosine, exponential:gamma=0.95, constant.",

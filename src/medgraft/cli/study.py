@@ -1,0 +1,88 @@
+"""The command `medgraft study`."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import tyro
+
+if TYPE_CHECKING:
+    from medgraft.study.launch import Spread
+
+
+@dataclass(frozen=True)
+class Study:
+    """Many runs from a file: architectures, weights, cuts, strategies, labels, seeds; one answer.
+
+    FILE (TOML or JSON) names an index, what all runs share, and axes along which they differ. Every
+    run is an ordinary run folder in OUT/runs, named by a hash of its recipe and its rows. Ctrl-C
+    stops; the same command goes on, repeats no finished run, and takes up values that were added to
+    an axis. The page says with intervals what pretraining, size and family are worth on your
+    images, and how small the network may be; study.parquet holds every number.
+
+    Examples:
+        medgraft study architectures.toml --out runs/architectures
+        medgraft study architectures.toml --out runs/architectures --workers 2 --threads 1
+        medgraft study large.toml --out runs/large --launch torchrun --workers 2
+    """
+
+    file: Annotated[Path, tyro.conf.Positional]
+    """The study, see docs/how-to/run-a-study.md."""
+    out: Path
+    """Folder of the study; new, or one to go on with."""
+    index: Path | None = None
+    """Table written by `medgraft index`, instead of the one that the file names."""
+    launch: str = "local"
+    """local: several runs at a time; torchrun: one run at a time, trained by all processes."""
+    workers: int | None = None
+    """Processes; as many as there are cores if not given."""
+    threads: int | None = None
+    """Of each process; workers times threads never exceed the cores."""
+
+    def run(self) -> None:
+        """Run what is missing, write the page, print the answer."""
+        from medgraft.errors import ArgumentError, TrainingError
+        from medgraft.files import read_json
+        from medgraft.report import write_report, write_study
+        from medgraft.study.file import load_study
+        from medgraft.study.study import run_study
+
+        asked = load_study(self.file)
+        folder = self.file.resolve().parent
+        if self.index is None and asked.index is None:
+            raise ArgumentError(
+                f"a study must have an index, but '{self.file}' names none. Write index = PATH"
+                " into it, or pass --index."
+            )
+        outcomes = run_study(
+            asked,
+            folder,
+            self.index or folder / str(asked.index),
+            self.out,
+            command=["medgraft", *sys.argv[1:]],
+            finish=write_report,
+            spread=self._spread(),
+        )
+        page = write_study(self.out)
+        print("\n" + "\n".join(read_json(self.out / "study.json")["answer"]))
+        print(f"\nreport: {page}")
+        waiting = sum(outcome.waits for outcome in outcomes)
+        if waiting:
+            print(f"{waiting} of {len(outcomes)} runs wait: the same command goes on.")
+        broken = [outcome.job.name for outcome in outcomes if outcome.failure is not None]
+        if broken:
+            raise TrainingError(
+                f"{len(broken)} of {len(outcomes)} runs broke: {', '.join(broken)}. The answer is"
+                " that of the others; the same command tries the broken ones again."
+            )
+
+    def _spread(self) -> Spread:
+        from medgraft.study.launch import LOGS, Spread
+        from medgraft.study.launchers import Places, launchers
+
+        launcher = launchers.get(self.launch)
+        logs = self.out / LOGS
+        return Spread(launcher, Places.of(logs, workers=self.workers, threads=self.threads))

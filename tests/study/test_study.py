@@ -1,0 +1,265 @@
+"""A study: what runs, what is kept, what grows, and the numbers of its answers."""
+
+import json
+import re
+
+import numpy as np
+import polars as pl
+import pytest
+from sklearn.metrics import roc_auc_score
+
+from medgraft.errors import ArgumentError, OutputError, TrainingError, WeightsError
+from medgraft.evaluate import delong
+from medgraft.evaluate.bootstrap import draw
+from medgraft.index import Index
+from medgraft.report import write_study
+from medgraft.study import launch as module
+from medgraft.study.file import StudyFile
+from medgraft.study.study import run_study
+from medgraft.train.train import train
+from tests.study import made
+from tests.train.conftest import make_spots, quick
+
+RECIPE = {
+    "size": 32,
+    "epochs": 1,
+    "batch_size": 8,
+    "precision": "float32",
+    "memory_format": "contiguous",
+    "replicates": 0,
+}
+CUTS = [{"backbone": "resnet18", "after": stage} for stage in ("layer1", "layer2", "none")]
+AXES = {"network": CUTS, "weights": ["none", "imagenet"], "seed": [0, 1]}
+
+
+def run(folder, index, **keys):
+    study = StudyFile(**{"recipe": RECIPE, "axes": AXES, "replicates": 60, **keys})
+    return run_study(study, folder, index, folder / "out", command=[], finish=made.finish)
+
+
+@pytest.fixture(scope="module")
+def study(tmp_path_factory):
+    """A network and two cuts, two kinds of weights, two seeds."""
+    folder = tmp_path_factory.mktemp("study")
+    index = make_spots(folder)
+    train(index, folder / "donor", quick(after=None, epochs=1, seed=7, replicates=0), command=[])
+    run(folder, index, imagenet={"resnet18": "donor"}, title="Spots")
+    write_study(folder / "out")
+    return folder / "out"
+
+
+def answered(out):
+    return json.loads((out / "study.json").read_text())
+
+
+def predictions(out, folder):
+    rows = pl.read_parquet(out / folder / "predictions.parquet").filter(pl.col("split") == "test")
+    return rows.sort("path")
+
+
+def group(found, network, weights):
+    (one,) = (g for g in found["groups"] if (g["network"], g["weights"]) == (network, weights))
+    return one
+
+
+def test_scores_are_those_of_scikit_learn_and_means_over_seeds(study):
+    for one in answered(study)["groups"]:
+        scores = []
+        for each in one["runs"]:
+            rows = predictions(study, each["folder"])
+            scores.append(roc_auc_score(rows["y_right"], rows["p_right"]))
+            assert each["value"] == pytest.approx(scores[-1])
+        assert one["value"] == pytest.approx(np.mean(scores))
+        assert one["over_seeds"]["sd"] == pytest.approx(np.std(scores, ddof=1))
+
+
+def test_the_interval_of_a_run_is_that_of_a_loop_over_the_same_patients(study):
+    found = answered(study)
+    each = found["groups"][0]["runs"][0]
+    rows = predictions(study, each["folder"])
+    patients = rows["patient_id"].unique().sort().to_list()
+    slow = []
+    for counts in draw(len(patients), found["replicates"], found["seed"]):
+        chosen = [
+            i
+            for patient, times in zip(patients, counts, strict=True)
+            for i in np.flatnonzero((rows["patient_id"] == patient).to_numpy()).tolist()
+            * int(times)
+        ]
+        slow.append(
+            roc_auc_score(rows["y_right"].to_numpy()[chosen], rows["p_right"].to_numpy()[chosen])
+        )
+    assert (each["low"], each["high"]) == pytest.approx(tuple(np.quantile(slow, [0.025, 0.975])))
+
+
+def test_boosts_are_pretrained_minus_random_seed_by_seed(study):
+    found = answered(study)
+    assert len(found["boosts"]) == 3
+    for one in found["boosts"]:
+        pair = [group(found, one["network"], weights)["runs"] for weights in ("none", "imagenet")]
+        each = [b["value"] - a["value"] for a, b in zip(*pair, strict=True)]
+        assert one["value"] == pytest.approx(np.mean(each))
+        assert one["seeds"] == [0, 1]
+
+
+def test_cuts_are_tested_against_the_whole_network_with_holms_correction(study):
+    found = answered(study)
+    assert [(c["whole"], c["weights"]) for c in found["cuts"]] == [
+        ("resnet18, 32 px", "none"),
+        ("resnet18, 32 px", "imagenet"),
+    ]
+    for curve in found["cuts"]:
+        sizes = [found["networks"][p["network"]]["parameters"] for p in curve["points"]]
+        assert sizes == sorted(sizes)
+        assert curve["points"][-1]["network"] == curve["whole"]
+        tests = [p["difference"] for p in curve["points"][:-1]]
+        known = sorted(t["p"] for t in tests)
+        assert min(t["p_holm"] for t in tests) == pytest.approx(min(1, 2 * known[0]))
+        fit = [
+            p["network"]
+            for p in curve["points"]
+            if p["difference"] is None
+            or not (p["difference"]["p_holm"] < 0.05 and p["difference"]["value"] < 0)
+        ]
+        assert curve["smallest"] == fit[0]
+        assert curve["ratio"] == pytest.approx(
+            sizes[-1] / found["networks"][fit[0]]["parameters"], abs=1e-3
+        )
+
+
+def test_a_test_of_one_seed_is_that_of_delong(tmp_path):
+    index = make_spots(tmp_path)
+    run(tmp_path, index, axes={"network": CUTS[1:], "seed": [0]})
+    write_study(tmp_path / "out")
+    found = answered(tmp_path / "out")
+    short, whole = (group(found, f"resnet18{cut}, 32 px", "none") for cut in (" to layer2", ""))
+    rows = [predictions(tmp_path / "out", one["runs"][0]["folder"]) for one in (whole, short)]
+    expected = delong(
+        rows[0]["y_right"], rows[0]["p_right"], rows[1]["p_right"], rows[0]["patient_id"].to_list()
+    )
+    (curve,) = found["cuts"]
+    assert curve["points"][0]["difference"]["p"] == pytest.approx(expected.p)
+    assert curve["points"][0]["difference"]["value"] == pytest.approx(expected.difference)
+
+
+def test_variances_over_seeds_and_over_patients_stand_apart(study):
+    found = answered(study)
+    assert all(
+        one["sd_seeds"] >= 0 and one["sd_patients"] > 0 for one in found["variance"]["groups"]
+    )
+    squares = [one["sd_seeds"] ** 2 for one in found["variance"]["groups"]]
+    assert found["variance"]["sd_seeds"] == pytest.approx(np.sqrt(np.mean(squares)))
+
+
+def test_networks_are_counted_weighed_and_have_what_was_published(study):
+    networks = answered(study)["networks"]
+    assert networks["resnet18, 32 px"]["parameters"] == 11_171_266  # 1 channel, 2 classes
+    assert networks["resnet18, 32 px"]["top1"] == 69.758
+    memory = [networks[f"resnet18{cut}, 32 px"]["memory_bytes"] for cut in (" to layer1", "")]
+    assert memory[0] < memory[1]
+    assert all(one["images_per_second"] > 0 for one in networks.values())
+
+
+def test_every_number_stands_in_the_table(study):
+    found, table = answered(study), pl.read_parquet(study / "study.parquet")
+    assert table.filter(pl.col("kind") == "pair").height == len(found["pairs"]) == 6
+    runs = table.filter((pl.col("what") == "run") & pl.col("label").is_null())
+    assert sorted(runs["value"]) == sorted(
+        each["value"] for one in found["groups"] for each in one["runs"]
+    )
+    cuts = table.filter(pl.col("kind") == "cut")
+    assert set(cuts["p_holm"]) == {
+        p["difference"]["p_holm"] for c in found["cuts"] for p in c["points"] if p["difference"]
+    }
+
+
+def test_the_page_answers_and_leads_to_every_run(study):
+    page = (study / "study.html").read_text()
+    assert page.count("/report.html") == 12
+    assert "The highest score is that of resnet18" in page
+    for text in answered(study)["answer"]:
+        assert re.split(r"[^ \w]", text)[0] in page
+    assert len(list((study / "figures").glob("*.svg"))) == 4
+
+
+def test_finished_runs_are_not_repeated_and_axes_may_grow(tmp_path):
+    index = make_spots(tmp_path)
+    small = {"network": CUTS[:1], "seed": [0]}
+    run(tmp_path, index, axes=small)
+    before = {p: p.stat().st_mtime_ns for p in (tmp_path / "out/runs").glob("*/run.json")}
+    outcomes = run(tmp_path, index, axes={**small, "seed": [0, 1]})
+    assert [(o.failure, o.attempts) for o in outcomes] == [(None, 0), (None, 1)]
+    assert len(before) == 1
+    assert all(path.stat().st_mtime_ns == when for path, when in before.items())
+    weighed = json.loads((tmp_path / "out/networks.json").read_text())
+    assert list(weighed["networks"]) == ["resnet18 to layer1, 32 px"]
+
+
+def test_a_run_that_broke_is_reported_left_out_and_tried_again(tmp_path, monkeypatch):
+    index, real = make_spots(tmp_path), module.train
+
+    def sometimes(index, folder, recipe, **named):
+        if recipe.seed == 1:
+            raise MemoryError("no room for 3 GiB")
+        return real(index, folder, recipe, **named)
+
+    axes = {"network": CUTS[:1], "seed": [0, 1]}
+    with monkeypatch.context() as patch:
+        patch.setattr(module, "train", sometimes)
+        outcomes = run(tmp_path, index, axes=axes)
+    assert [o.failure for o in outcomes] == [None, "MemoryError: no room for 3 GiB"]
+    page = write_study(tmp_path / "out").read_text()
+    assert "seed 1 broke and is left out: MemoryError" in page
+    assert [o.failure for o in run(tmp_path, index, axes=axes)] == [None, None]
+
+
+def test_when_the_time_is_up_no_run_begins_and_the_next_call_goes_on(tmp_path):
+    index = make_spots(tmp_path)
+    axes = {"network": CUTS[:1], "seed": [0, 1]}
+    outcomes = run(tmp_path, index, axes=axes, budget={"minutes": 1e-9})
+    assert [o.waits for o in outcomes] == [True, True]
+    with pytest.raises(TrainingError, match="the budget left no time"):
+        write_study(tmp_path / "out")
+    assert [o.waits for o in run(tmp_path, index, axes=axes)] == [False, False]
+
+
+def test_a_study_of_several_labels_scores_those_it_names(tmp_path):
+    index = Index.load(make_spots(tmp_path))
+    right = (index.frame["side"] == "right").cast(pl.Int8)
+    labels = [pl.Series("A", right), pl.Series("B", 1 - right), pl.Series("C", right)]
+    frame = index.frame.drop("side").with_columns(labels)
+    Index(frame, index.root, labels=("A", "B", "C"), layout="csv").save(tmp_path / "three.parquet")
+    asked = {"axes": {"network": CUTS[:1]}, "score": ["C", "A"]}
+    run(tmp_path, tmp_path / "three.parquet", **asked)
+    write_study(tmp_path / "out")
+    found = answered(tmp_path / "out")
+    rows = predictions(tmp_path / "out", found["groups"][0]["runs"][0]["folder"])
+    expected = [roc_auc_score(rows[f"y_{name}"], rows[f"p_{name}"]) for name in "CA"]
+    assert found["labels"] == ["C", "A"]
+    assert found["groups"][0]["value"] == pytest.approx(np.mean(expected))
+    with pytest.raises(ArgumentError, match="score must name labels of the index, but D are none"):
+        run(tmp_path, tmp_path / "three.parquet", axes={"seed": [0]}, score=["D"])
+
+
+@pytest.mark.parametrize(
+    ("axes", "error", "said"),
+    [
+        ({"after": ["layer9"]}, Exception, "no stage is called 'layer9'.*In the run resnet18"),
+        ({"labels_per_class": [500]}, Exception, "at most the training images.*In the run"),
+        ({"task": ["segmentation"]}, ArgumentError, "a study is about labels"),
+        ({"weights": ["gone"]}, WeightsError, "must be there"),
+    ],
+)
+def test_what_cannot_be_made_is_refused_before_anything_is(axes, error, said, tmp_path):
+    with pytest.raises(error, match=said):
+        run(tmp_path, make_spots(tmp_path), axes=axes)
+    assert not list((tmp_path / "out").glob("runs/*"))
+
+
+def test_two_calls_at_once_are_refused(tmp_path):
+    index = make_spots(tmp_path)
+    with (
+        module._alone(tmp_path / "out" / "runs"),
+        pytest.raises(OutputError, match="by one call at a time"),
+    ):
+        run(tmp_path, index, axes={"network": CUTS[:1]})
