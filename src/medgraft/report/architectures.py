@@ -181,6 +181,8 @@ def read_board(
             labels = {rows.positive: made.metrics["auroc"]}
         score = made.metrics["auroc"] if rows.positive else mean_over_labels(labels)
         groups.setdefault(Name.of(run), {})[run.seed] = Judged(run, rows, score, labels)
+    order = dict.fromkeys(Name.of(run) for run in asked.runs)  # whichever of its runs broke
+    groups = {name: groups[name] for name in order if name in groups}
     cost = asked.cost.networks if asked.cost else {}
     return (
         Board(groups, cost, Writer(made.units, CONFIDENCE, "linear")),

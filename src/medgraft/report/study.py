@@ -121,7 +121,8 @@ def _best(found: Mapping[str, Any]) -> str:
         return "No score is defined by these rows."
     best = max(known, key=lambda group: group["value"])
     fastest = [one for one in found["front"] if one["on_front"]]
-    on = f"; {count(len(fastest), 'network')} no other beats in both score and speed"
+    are = "is" if len(fastest) == 1 else "are"
+    on = f"; {count(len(fastest), 'network')} {are} beaten by no other in both score and speed"
     return (
         f"The highest score is that of {_named(best)}, AUROC {number(best['value'])}"
         f"{_bounds(best)}{on if fastest else ''}."
