@@ -1,6 +1,7 @@
 """What a study file describes, and what is refused before anything is trained."""
 
 import json
+from pathlib import Path
 
 import pytest
 
@@ -149,3 +150,15 @@ def test_the_protocol_counts_examples_and_its_file_may_change_it(tmp_path):
 def test_every_protocol_is_a_recipe_with_a_source(name):
     assert Recipe(**PROTOCOLS[name].recipe)
     assert "arXiv" in PROTOCOLS[name].source
+
+
+def test_the_study_of_sixteen_architectures_has_the_runs_that_its_page_speaks_of():
+    path = Path(__file__).parents[2] / "studies" / "architectures.toml"
+    study = load_study(path).model_copy(update={"imagenet": {}})  # the files may not be here
+    found = plan_runs(study, path.parent, "rows")
+    whole = {run.recipe.backbone for run in found if run.recipe.after is None}
+    assert (len(found), len(whole)) == (78, 16)
+    assert {run.recipe.backbone for run in found if run.weights == "imagenet"} == {
+        "mobilenetv2_100",
+        "resnet18",
+    }
