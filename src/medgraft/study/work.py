@@ -111,6 +111,8 @@ def reply_of(file: Path) -> Path:
 
 def main() -> None:
     """Serve, or make the run of one file."""
+    # whoever started the parent in the background may have had Ctrl-C ignored, for us as well
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
         if len(sys.argv) < 2:
             serve()
