@@ -30,7 +30,7 @@ from medgraft.report.arms import spread
 from medgraft.report.contracts import ArmPlayed, RoundPlayed, Simulation, checked
 
 METRIC = "auroc"
-GOALS = (0.9, 0.95, 1.0)  # shares of the score of all labels
+GOALS = (0.9, 0.95, 0.99, 1.0)  # shares of the score of all labels; 0.99 for easy questions
 CONFIDENCE = 0.95
 AXES = ("linear", "log")
 
