@@ -1,6 +1,8 @@
 """The commands of a campaign: what they print, write and return."""
 
+import io
 import json
+from contextlib import redirect_stdout
 
 import polars as pl
 import pytest
@@ -12,24 +14,31 @@ from medgraft.active.folder import CampaignFolder
 from medgraft.cli.__main__ import main
 from medgraft.index import Index
 from medgraft.ledger import Campaign
-from tests.active.campaign.conftest import QUESTION, batch
+from tests.active.campaign.conftest import QUESTION, batch, copied
 
 QUICK = ["--size", "32", "--after", "layer1", "--epochs", "1", "--batch-size", "8"]
 
 
-@pytest.fixture
-def campaign(spots, tmp_path, capsys):
+@pytest.fixture(scope="module")
+def begun(archive, tmp_path_factory):
     """A campaign with its first batch and a reader, by commands alone."""
-    out = tmp_path / "campaign"
-    start = ["active", "start", str(spots), "--out", str(out), "--classes", "left,right"]
-    assert main([*start, "--batch", "4", "--measure", "5", *QUICK]) == 0
-    assert main(["active", "admit", str(out), "anna"]) == 0
-    assert main(["active", "propose", str(out)]) == 0
-    said = capsys.readouterr().out
+    out = tmp_path_factory.mktemp("commands") / "campaign"
+    start = ["active", "start", str(archive), "--out", str(out), "--classes", "left,right"]
+    with redirect_stdout(io.StringIO()) as printed:
+        assert main([*start, "--batch", "4", "--measure", "5", *QUICK]) == 0
+        assert main(["active", "admit", str(out), "anna"]) == 0
+        assert main(["active", "propose", str(out)]) == 0
+    said = printed.getvalue()
     assert "readers: anna" in said
     assert "batch 1: 4 images to learn from, chosen by random" in said
     assert "and 5 drawn by chance to measure on" in said
     return out
+
+
+@pytest.fixture
+def campaign(begun, tmp_path):
+    """A copy of it."""
+    return copied(CampaignFolder(begun), tmp_path / "campaign").path
 
 
 def test_a_sheet_goes_out_and_comes_back(campaign, tmp_path, capsys):
