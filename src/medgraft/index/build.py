@@ -15,7 +15,7 @@ from medgraft.index.layouts import Asked, choose
 from medgraft.index.masks import MaskClasses, strange_values
 from medgraft.index.measure import TAGS
 from medgraft.index.paths import Reject, reject_table
-from medgraft.index.remembered import keep, recall, stamp
+from medgraft.index.remembered import keep, places, recall, stamp
 from medgraft.index.table import MEASURED, Index
 from medgraft.index.tasks import Tasks
 from medgraft.pool import spread
@@ -272,8 +272,10 @@ def _said_of_classes(classes: MaskClasses | None, named: MaskClasses | None) -> 
 
 def _joined(frame: pl.DataFrame, measured: pl.DataFrame) -> pl.DataFrame:
     """What the layout said comes before what the file's tags say."""
-    both = frame.join(measured, on="path", how="inner", suffix=" of file", maintain_order="left")
-    twice = [name for name in TAGS if name in frame.columns and name in measured.columns]
+    where = places(frame["path"], measured["path"])
+    found = measured.drop("path")[where["right"]]
+    twice = [name for name in found.columns if name in frame.columns]
+    both = frame[where["left"]].hstack(found.rename({name: f"{name} of file" for name in twice}))
     filled = both.with_columns(pl.coalesce(name, f"{name} of file") for name in twice)
     return filled.drop(f"{name} of file" for name in twice)
 

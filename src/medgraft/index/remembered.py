@@ -6,6 +6,7 @@ import os
 import stat
 from array import array
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import polars as pl
@@ -14,8 +15,9 @@ from medgraft import __version__
 from medgraft.files import replacing
 
 DETACHED = r"\.(mhd|nhdr|hdr|img|head|brik|par|rec)$"  # half of the image lies in another file
-NOTHING = (-1, -1)
 STAMP = ("path", "bytes", "modified_ns", "mask_path", "mask_bytes", "mask_modified_ns")
+NOTHING = (-1, -1)
+NO_MASK: dict[str, Any] = dict(zip(STAMP[3:], (pl.String, pl.Int64, pl.Int64), strict=True))
 
 
 def stamp(frame: pl.DataFrame, root: Path) -> pl.DataFrame:
@@ -29,24 +31,22 @@ def stamp(frame: pl.DataFrame, root: Path) -> pl.DataFrame:
         The columns `STAMP`. Sizes and times are null where a file cannot be asked or its time
         does not speak for its content (a header apart from its pixels).
     """
-    masks = "mask_path" if "mask_path" in frame.columns else pl.lit(None, pl.String)
-    found = frame.select("path", mask_path=masks)
-    return found.with_columns(
-        *_columns(root, found["path"], ""), *_columns(root, found["mask_path"], "mask_")
-    ).select(STAMP)
+    found = frame.select("path").with_columns(_columns(root, frame["path"], ""))
+    if "mask_path" not in frame.columns:
+        return found.with_columns(pl.lit(None, kind).alias(name) for name, kind in NO_MASK.items())
+    masks = frame["mask_path"]
+    return found.with_columns(masks, *_columns(root, masks, "mask_")).select(STAMP)
 
 
 def _columns(root: Path, paths: pl.Series, name: str) -> list[pl.Series]:
     sizes, times = array("q"), array("q")
     start = f"{root}{os.sep}"
     detached = paths.str.to_lowercase().str.contains(DETACHED).fill_null(value=True)
-    for path, silent in zip(paths, detached, strict=True) if paths.count() else ():
+    for path, silent in zip(paths, detached, strict=True):
         size, time = NOTHING if silent else _stamp(start + path)
         sizes.append(size)
         times.append(time)
     both = zip((f"{name}bytes", f"{name}modified_ns"), (sizes, times), strict=True)
-    if not paths.count():
-        return [pl.repeat(None, len(paths), dtype=pl.Int64, eager=True).alias(n) for n, _ in both]
     return [pl.Series(n, np.frombuffer(v, np.int64)).replace(-1, None) for n, v in both]
 
 
@@ -104,7 +104,8 @@ def keep(file: Path, stamps: pl.DataFrame, measured: pl.DataFrame, *, decode: bo
     Raises:
         OutputError: If the file cannot be written.
     """
-    frame = stamps.join(measured, on="path", how="inner")
+    both = places(stamps["path"], measured["path"])
+    frame = stamps[both["left"]].hstack(measured.drop("path")[both["right"]])
     with replacing(file) as temporary:
         frame.write_parquet(temporary, metadata={"medgraft.measured": _manner(decode=decode)})
 
@@ -112,3 +113,21 @@ def keep(file: Path, stamps: pl.DataFrame, measured: pl.DataFrame, *, decode: bo
 def _manner(*, decode: bool) -> str:
     """By which version, and how, something was measured."""
     return f"{__version__} {'decoded' if decode else 'hashed'}"
+
+
+def places(left: pl.Series, right: pl.Series) -> pl.DataFrame:
+    """Where the same path stands in two columns, in the order of the first.
+
+    Of a million rows it takes much less memory to join these numbers than whole tables.
+
+    Returns:
+        `left` and `right`, places; a path that stands in one column only is left out.
+
+    Examples:
+        >>> places(pl.Series(["a", "b", "c"]), pl.Series(["c", "x", "a"])).rows()
+        [(0, 2), (2, 0)]
+    """
+    one = left.alias("path").to_frame().lazy().with_row_index("left")
+    other = right.alias("path").to_frame().lazy().with_row_index("right")
+    both = one.join(other, on="path", how="inner").select("left", "right")
+    return both.collect(engine="streaming").sort("left")
