@@ -229,3 +229,21 @@ def test_a_table_that_was_cut_short_is_one_line(tree, name):
         build(root, layout=name, workers=0)
     except TableError as error:
         assert "\n" not in str(error)  # noqa: PT017 (either is right)
+
+
+def test_a_mask_that_lies_with_its_cut_out_is_found_by_its_size_and_said(tree):
+    notes = build(tree("cbis_ddsm"), workers=0).notes
+    assert notes[0].startswith("1 masks are not the files that the tables name")
+    assert notes[1].startswith("1 films show several abnormalities")
+
+
+def test_a_film_of_cbis_ddsm_without_its_mask_or_its_file_is_said(tree):
+    root = tree("cbis_ddsm")
+    next((root / "CBIS-DDSM").glob("Mass-Training_P_00001_LEFT_CC_1/*/4.*/1-1.dcm")).unlink()
+    next((root / "CBIS-DDSM").glob("Mass-Training_P_00004_RIGHT_MLO/*/*/1-1.dcm")).unlink()
+    built = build(root, workers=0)
+    assert built.index.rejects["reason"].to_list() == [
+        "0 files lie in the folder that the tables name, and one must"
+    ]
+    assert any(note == "1 films have no mask of their size" for note in built.notes)
+    assert len(built.index) == 2
