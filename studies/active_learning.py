@@ -124,8 +124,8 @@ def section(experiment: Experiment, folder: Path) -> str:
             "",
             "| arm | "
             + " | ".join(f"AUROC at {n}" for n in shown)
-            + " | ALC minus random | labels for 90 % | for 95 % | saved at 95 % | a round |",
-            "|" + " --- |" * (len(shown) + 6),
+            + " | ALC minus random | labels for 95 % | saved | for 99 % | saved | a round |",
+            "|" + " --- |" * (len(shown) + 7),
             *(line(arm, shown) for arm in found["arms"]),
             "",
             f"All labels: AUROC {full['value']:.3f} ({full['low']:.3f}–{full['high']:.3f})."
@@ -153,10 +153,11 @@ def line(arm: dict[str, Any], shown: list[int]) -> str:
             f" ({signed(difference['low'])} to {signed(difference['high'])})"
         )
     needed = {one["goal"]: one for one in arm["needed"]}
-    for goal in (0.9, 0.95):
+    for goal in (0.95, 0.99):
         value = needed[goal]["value"]
         cells.append(f"> {max(points)}" if value is None else f"{value:.0f}")
-    cells.append(saving(needed[0.95]["saving"]))
+        itself = arm["arm"] == arm["reference"]
+        cells.append("–" if itself else saving(needed[goal]["saving"]))
     cells.append(f"{arm['seconds']['whole']:.1f} s")
     return f"| {' | '.join(cells)} |"
 
