@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor, nn
@@ -80,6 +80,41 @@ def convolution_head(dims: int, channels: int, classes: int) -> nn.Sequential:
     return head
 
 
+class ThreeWay(nn.Module):
+    """Three logits of some labels become one: positive minus negative, (B, K + 2 M) to (B, K).
+
+    So the sigmoid of an answer is the softmax over negative and positive alone, whatever the
+    logit of "uncertain" is. Source: Irvin et al. 2019, arXiv:1901.07031, policy U-MultiClass.
+
+    Attributes:
+        columns: The M labels that are learnt as three classes.
+        classes: K, all labels.
+    """
+
+    def __init__(self, columns: Sequence[int], classes: int) -> None:
+        super().__init__()
+        self.columns, self.classes = list(columns), classes
+
+    def forward(self, raw: Tensor) -> Tensor:
+        """Logits of all labels; `raw` has those of them, then the M negative and the M uncertain ones.
+
+        Examples:
+            >>> ThreeWay([1], 2)(torch.tensor([[0.5, 3.0, 1.0, 9.0]]))
+            tensor([[0.5000, 2.0000]])
+        """
+        logits = raw[:, : self.classes]
+        below = torch.zeros_like(logits)
+        below[:, self.columns] = raw[:, self.classes : self.classes + len(self.columns)]
+        return logits - below
+
+    def three(self, raw: Tensor) -> Tensor:
+        """Logits of negative, uncertain and positive of the M labels, shape (B, M, 3)."""
+        negative, unsure = raw[:, self.classes :].chunk(2, dim=1)
+        return torch.stack([negative, unsure, raw[:, self.columns]], dim=2)
+
+
+THREE_WAY = "+three:"  # in the name of a head, before the columns of such labels
+
 HEADS: dict[str, Callable[[int, int], nn.Sequential]] = {
     "linear": linear_head,
     "concat": concat_head,
@@ -89,12 +124,23 @@ HEADS: dict[str, Callable[[int, int], nn.Sequential]] = {
 def make_head(name: str, channels: int, classes: int) -> nn.Sequential:
     """The head of that name: (B, channels, *S) to logits (B, classes).
 
+    "linear+three:0;2" is a linear head that learns the labels 0 and 2 as three classes each:
+    absent, uncertain, present.
+
     Raises:
         UnknownNameError: If there is no such head.
         ArgumentError: If there is no class.
     """
-    if name not in HEADS:
-        raise unknown_name("head", name, HEADS)
+    plain, _, listed = name.partition(THREE_WAY)
+    if plain not in HEADS:
+        raise unknown_name("head", plain, HEADS)
     if classes < 1:
         raise ArgumentError(f"classes must be at least 1, got {classes}")
-    return HEADS[name](channels, classes)
+    if not listed:
+        return HEADS[plain](channels, classes)
+    columns = [int(column) for column in listed.split(";")]
+    if not set(columns) <= set(range(classes)):
+        raise ArgumentError(f"head {name!r} must name labels below {classes}")
+    head = HEADS[plain](channels, classes + 2 * len(columns))
+    head.add_module("three_way", ThreeWay(columns, classes))
+    return head

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
-from medgraft.nets.heads import linear_head
+from medgraft.nets.heads import ThreeWay, linear_head
 from medgraft.registry import unknown_name
 
 
@@ -200,6 +200,9 @@ class Network(Staged):
     @property
     def classes(self) -> int:
         """Number of logits."""
+        last = self.head[-1]
+        if isinstance(last, ThreeWay):
+            return last.classes
         return int(list(self.head.parameters())[-1].shape[0])
 
     def prefix(self, x: Tensor) -> Tensor:

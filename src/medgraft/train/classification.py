@@ -26,6 +26,7 @@ from medgraft.train.prefix import check_room, keep_prefix
 from medgraft.train.processes import Processes
 from medgraft.train.recipe import Recipe
 from medgraft.train.setup import (
+    head_of,
     make_batches,
     make_network,
     make_objective,
@@ -34,7 +35,7 @@ from medgraft.train.setup import (
 )
 from medgraft.train.slices import looking, slices_record
 from medgraft.train.solve import Solved, check_solvable, solve
-from medgraft.train.strategies import Phase, Solver, find_strategy
+from medgraft.train.strategies import Phase, Solver
 from medgraft.train.supervised import Predictor, Supervised
 from medgraft.train.tta import find_views
 
@@ -103,6 +104,12 @@ class Classification:
         network = predictor.network
         phases = plan(recipe, network.backbone)
         if (solver := phases[0].solver) is not None:
+            if self.data.uncertain is not None and self.data.uncertain.soft:
+                raise ArgumentError(
+                    f"{recipe.strategy} fits its head to labels of 1 and 0, and cannot learn from"
+                    f" uncertain {', '.join(recipe.uncertain)}. Take ignore, zeros or ones, or a"
+                    " strategy that trains step by step."
+                )
             check_solvable(solver, self.data, batches, recipe.seed)
         for phase in phases if recipe.kept_views else ():
             network.freeze_through(phase.freeze_through, norms=phase.norms)
@@ -193,7 +200,7 @@ class Classification:
         """Labels, threshold and views."""
         target = self.data.target
         return {
-            "head": find_strategy(recipe.strategy, weights=recipe.weights).head,
+            "head": head_of(recipe, self.data),
             "kind": target.kind,
             "labels": list(target.names),
             "positive": target.positive,

@@ -26,6 +26,7 @@ from medgraft.train.donor import check_donor
 from medgraft.train.recipe import BaseRecipe, Recipe
 from medgraft.train.slices import ALONG, Slicing, seen_shape, sliced
 from medgraft.train.supervised import Normalisation, Rows
+from medgraft.train.uncertain import Uncertain
 
 SHOWN = 5  # paths in a message
 PORTION = 2**22  # stored bytes at a time, when statistics are taken
@@ -44,6 +45,7 @@ class Data:
         steps: Preparation steps.
         notes: Sentences that a reader of the report must know.
         slicing: How volumes are looked at slice by slice; None for whole images.
+        uncertain: What uncertain and blank labels teach; None: nothing.
     """
 
     index: Index
@@ -54,6 +56,7 @@ class Data:
     steps: tuple[str, ...]
     notes: tuple[str, ...]
     slicing: Slicing | None = None
+    uncertain: Uncertain | None = None
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -61,11 +64,16 @@ class Data:
         return seen_shape(self.store, self.slicing)
 
     def rows(self, split: str) -> Rows:
-        """What the network sees of one part; -1 (uncertain) counts as unknown here."""
+        """What the network sees of one part; -1 (uncertain) is unknown but where it is learnt from."""
         chosen = self.places(split)
-        truth = self.target.matrix(self.index.frame)[chosen]
-        rows = Rows(self.store, self.stored[chosen], np.where(truth < 0, np.nan, truth))
+        rows = Rows(self.store, self.stored[chosen], self._targets(chosen, split))
         return rows if self.slicing is None else sliced(rows, self.store, self.slicing)
+
+    def _targets(self, chosen: np.ndarray, split: str) -> np.ndarray:
+        truth = self.target.matrix(self.index.frame)[chosen]
+        if split == "train" and self.uncertain is not None:
+            return self.uncertain.taught(truth, self.index.part(split), self.target)
+        return np.asarray(np.where(truth < 0, np.nan, truth))
 
     def places(self, split: str) -> np.ndarray:
         """Rows of the index that belong to one part."""
@@ -145,6 +153,8 @@ def load_data(
     if recipe.continues is not None:
         check_same_answers(RunFolder(Path(recipe.continues)), target)
     index, notes = parted(index, recipe)
+    uncertain = Uncertain.of(recipe.uncertain, recipe.blank, target)
+    uncertain.check_donors(index)
     check_axes(index, recipe)  # before hours of decoding
     steps = steps_of(index, recipe)
     index = few_labels(index, target, recipe)
@@ -166,6 +176,7 @@ def load_data(
         steps,
         (*notes, *store.notes),
         Slicing.of(recipe),
+        uncertain,
     )
 
 

@@ -155,6 +155,14 @@ class Recipe(BaseRecipe):
         description="Views to average each answer over: corners, dihedral; see `medgraft list tta`.",
     )
 
+    uncertain: tuple[str, ...] = Field(
+        ("ignore",),
+        description="What labels of -1 teach: ignore, zeros, ones, prevalence, self_trained:RUN or"
+        " multi_class; LABEL=POLICY for one label. In training only: elsewhere they are left out.",
+    )
+    blank: Literal["ignore", "zeros"] = Field(
+        "ignore", description="What blank labels teach: nothing, or absence ('zeros')."
+    )
     labels_per_class: int | None = Field(
         None, ge=1, description="Use only so many training images of each class."
     )

@@ -152,12 +152,18 @@ def make_network(recipe: Recipe, data: Data) -> Created:
         classes=len(data.target.names),
         weights=recipe.weights,
         after=last_stage(recipe),
-        head=find_strategy(recipe.strategy, weights=recipe.weights).head,
+        head=head_of(recipe, data),
     )
     check_shape(made.network.backbone, data.shape[1:])
     first = plan(recipe, made.network.backbone)[0]
     made.network.freeze_through(first.freeze_through, norms=first.norms)
     return made
+
+
+def head_of(recipe: Recipe, data: Data) -> str:
+    """Name of the head that the strategy asks for and the policies for uncertain labels need."""
+    name = find_strategy(recipe.strategy, weights=recipe.weights).head
+    return name if data.uncertain is None else data.uncertain.head(name)
 
 
 def make_predictor(made: Created, data: Data, compute: Compute, processes: Processes) -> Predictor:
@@ -212,6 +218,7 @@ def make_objective(
         smoothing=recipe.label_smoothing,
         held_out=held_out if len(held_out.rows) else None,
         scales=dict(phase.scales),
+        three_way=() if data.uncertain is None else data.uncertain.three_way,
     )
 
 

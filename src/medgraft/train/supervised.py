@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -11,12 +12,14 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from medgraft.nets.heads import ThreeWay
 from medgraft.nets.network import Network, Staged
 from medgraft.train.batches import Batch, Images, Placement
 from medgraft.train.losses import losses
 from medgraft.train.objective import Group, Loss, Part
 from medgraft.train.processes import Processes
 from medgraft.train.scores import macro_auroc
+from medgraft.train.uncertain import three_way_cross_entropy
 
 LOSSES = {"exclusive": "cross_entropy", "independent": "binary_cross_entropy"}
 MOST, PIXELS = 256, 2**22  # images and pixels to predict at a time
@@ -189,6 +192,7 @@ class Supervised:
         held_out: Validation images; None if there are none.
         scales: Factor on the learning rate by stage; 1 for those not named.
         kept: What the still stages made of the images; batches then hold it, too.
+        three_way: Labels that are learnt as three classes, whose targets may be -1.
     """
 
     predictor: Predictor
@@ -197,6 +201,7 @@ class Supervised:
     held_out: Rows | None = None
     scales: Mapping[str, float] = field(default_factory=dict)
     kept: Kept | None = None
+    three_way: tuple[int, ...] = ()
 
     def __post_init__(self) -> None:
         self._loss = losses.get(LOSSES[self.predictor.kind])
@@ -213,15 +218,40 @@ class Supervised:
 
     def loss(self, part: str, batch: Batch) -> Loss:  # noqa: ARG002 (there is one part)
         """The loss of the network over the known labels of a batch."""
+        with self._raw() as raw:
+            logits = self._logits(batch)
+        targets = batch.targets
+        if self.three_way:
+            targets = targets.clone()
+            targets[:, self.three_way] = torch.nan
+        total, count = self._loss.function(
+            logits.float(), targets, weights=self.weights, smoothing=self.smoothing
+        )
+        for three in raw:  # one, if there are such labels
+            more, others = three_way_cross_entropy(three, batch.targets[:, self.three_way])
+            total, count = total + more, count + others
+        return Loss(total, count)
+
+    def _logits(self, batch: Batch) -> Tensor:
         network = self.predictor.network
         if self.kept is None:
-            logits = network(self.predictor.normalise(batch.images))
-        else:
-            logits = network.tail(batch.images)
-        total, count = self._loss.function(
-            logits.float(), batch.targets, weights=self.weights, smoothing=self.smoothing
+            return torch.as_tensor(network(self.predictor.normalise(batch.images)))
+        return network.tail(batch.images)
+
+    @contextmanager
+    def _raw(self) -> Iterator[list[Tensor]]:
+        """Gathers the three logits of each such label from what the head makes in the block."""
+        last, found = self.predictor.network.head[-1], list[Tensor]()
+        if not isinstance(last, ThreeWay):
+            yield found
+            return
+        hook = last.register_forward_pre_hook(
+            lambda head, given: found.append(head.three(given[0].float()))
         )
-        return Loss(total, count)
+        try:
+            yield found
+        finally:
+            hook.remove()
 
     def validate(self) -> dict[str, float]:
         """Loss and macro AUROC on the validation images; the AUROC decides, else the loss.
