@@ -94,6 +94,10 @@ class ThreeWay(nn.Module):
     def __init__(self, columns: Sequence[int], classes: int) -> None:
         super().__init__()
         self.columns, self.classes = list(columns), classes
+        place = torch.zeros(len(self.columns), classes)
+        place[range(len(self.columns)), self.columns] = 1
+        self.place: Tensor
+        self.register_buffer("place", place, persistent=False)
 
     def forward(self, raw: Tensor) -> Tensor:
         """Logits of all labels; `raw` has those of them, then the M negative and the M uncertain ones.
@@ -102,10 +106,8 @@ class ThreeWay(nn.Module):
             >>> ThreeWay([1], 2)(torch.tensor([[0.5, 3.0, 1.0, 9.0]]))
             tensor([[0.5000, 2.0000]])
         """
-        logits = raw[:, : self.classes]
-        below = torch.zeros_like(logits)
-        below[:, self.columns] = raw[:, self.classes : self.classes + len(self.columns)]
-        return logits - below
+        negative = raw[:, self.classes : self.classes + len(self.columns)]
+        return raw[:, : self.classes] - negative @ self.place.to(raw.dtype)
 
     def three(self, raw: Tensor) -> Tensor:
         """Logits of negative, uncertain and positive of the M labels, shape (B, M, 3)."""
