@@ -3,7 +3,6 @@
 import time
 
 import pytest
-
 from bench.study import LABELS, ROWS, RUN_ROWS, RUNS, TASKS, compare, table
 
 
