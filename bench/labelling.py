@@ -30,7 +30,7 @@ from medgraft.web.sessions import Tokens
 CHROMIUM = "/usr/bin/chromium"
 FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-quic"]
 POOLS = (1000, 100_000)
-KEYS = 60
+KEYS = 40
 PAUSE_MS = 400  # a reader who only glances; longer pauses leave more time to fetch ahead
 FRAME = """() => new Promise((done) => {
   const began = performance.now();

@@ -167,6 +167,7 @@ class TestASession:
         labelling = begin(files=sorted(tmp_path.glob("*.dcm")))
         with browsing(labelling.desk, ready="#notice >> text=cannot be shown") as page:
             assert str(tmp_path) not in page.inner_text("#notice")
+            assert not page.is_visible("#window")  # there is nothing to show in another way
             page.keyboard.press("1")
             page.wait_for_selector("#live >> text=cannot be answered")
             page.keyboard.press("s")
@@ -183,6 +184,7 @@ class TestASession:
             answer(page, "2")
             page.wait_for_selector("#problem >> text=was not accepted")
             page.wait_for_selector("#far >> text='0 of 12 scans'")
+            page.wait_for_selector("#last", state="hidden")  # it is no answer
             page.wait_for_selector("#canvas[data-scan]")
             page.click("#problem-close")
             answer(page, "2")

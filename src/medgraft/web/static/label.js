@@ -253,6 +253,7 @@ async function refused(entry, error) {
   count(entry.act, entry.before);
   tellProblem(`Your answer "${words(entry)}" was not accepted: ${error.message}`);
   await remember(); // of a correction, what holds instead
+  tellView();
   if (back) show();
   takeNext();
 }

@@ -66,7 +66,8 @@ export function tellEnd() {
   box.hidden = false;
   const { outbox, read, settles, waiting } = state;
   if (outbox.waiting || waiting > 0) {
-    const others = `Other readers have the remaining ${waiting} in hand. This page asks again.`;
+    const rest = waiting === 1 ? "Another reader has the last scan" : `Other readers have the last ${waiting} scans`;
+    const others = `${rest} in hand. This page asks again.`;
     box.replaceChildren(element("p", {}, outbox.waiting ? "Saving…" : others));
     return;
   }
@@ -124,6 +125,7 @@ export function tellViewer() {
   at("values").textContent = values.join("\n");
   const label = scan ? ["Scan", about, ...values].filter(Boolean).join(", ") : "No scan";
   at("canvas").setAttribute("aria-label", label);
+  document.querySelector(".tools").inert = !scan; // nothing to show, nothing to change
   if (scan) tellTools(viewer);
 }
 
