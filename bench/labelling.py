@@ -155,7 +155,7 @@ def label(desk: Desk, *, keys: int, pause_ms: int = PAUSE_MS) -> Waits:
         browser = player.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
         page = browser.new_page(viewport={"width": 1200, "height": 800})
         page.goto(link)
-        page.wait_for_selector("#canvas[aria-label^=Scan]")
+        page.wait_for_selector("#canvas[data-scan]", timeout=120_000)  # decoders are imported
         frames = []
         for number in range(keys + 5):  # the first ones warm up the browser's compiler
             page.wait_for_timeout(pause_ms)
