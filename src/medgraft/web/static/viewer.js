@@ -247,7 +247,9 @@ export class Viewer {
     const x = (this.canvas.width - wide) / 2 + this.pan.x * this.dense;
     const y = (this.canvas.height - high) / 2 + this.pan.y * this.dense;
     this.pen.imageSmoothingEnabled = true;
-    this.pen.imageSmoothingQuality = "medium"; // there are at most two pixels for one of the screen
+    // Of at most two pixels for one of the screen the quickest way leaves none out; "medium" takes
+    // 75 ms more for a film of a million pixels where there is no graphics card.
+    this.pen.imageSmoothingQuality = "low";
     this.pen.drawImage(this.source, x, y, wide, high);
     if (this.overlay) this.pen.drawImage(this.overlay.picture, x, y, wide, high);
   }
