@@ -239,14 +239,20 @@ def _keep_plan(jobs: Sequence[Job], folder: Path) -> None:
         names = [job.name for job in jobs]
         twice = sorted({name for name in names if names.count(name) > 1})
         raise ArgumentError(f"runs must have different folders, but two are called {twice[0]!r}.")
+    owned = {job.name: job.recipe.model_dump(exclude_defaults=True) for job in jobs}
     path = folder / PLAN
     before = read_json(path) if path.is_file() else {}
     for name, recipe in asked.items():
         began = RunFolder(folder / name).recipe.is_file()
         if not began:
             continue
-        kept = before.get(name, {})
-        changed = [key for key in recipe if recipe[key] != kept.get(key) and key not in FREE]
+        kept, own = before.get(name, {}), owned[name]
+        # a key that an earlier version did not know had its default
+        changed = [
+            key
+            for key in recipe
+            if key not in FREE and (recipe[key] != kept[key] if key in kept else key in own)
+        ]
         if changed:
             raise ArgumentError(
                 f"a run that has begun must keep its settings, but {', '.join(changed)} of"
