@@ -21,6 +21,20 @@ from tests.study import made
 HEAVY = pytest.mark.slow  # torchrun starts three processes for each run
 
 
+@pytest.fixture(autouse=True)
+def importable(monkeypatch):
+    """The processes are told by name what makes a run, and that lies in these tests."""
+    monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parents[2]))
+
+
+def wait_until(happened, seconds=60):
+    """A process that broke must end a test, and not hang it."""
+    deadline = time.monotonic() + seconds
+    while not happened():
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+
+
 def jobs(*seeds):
     return [Job(f"run-{seed}", Recipe(seed=seed), make=made.make) for seed in seeds]
 
@@ -77,8 +91,7 @@ def test_ctrl_c_reaches_the_run_and_the_next_call_goes_on(tmp_path):
     waiting = tmp_path / "runs" / f"run-{made.WAITS}" / "begun"
 
     def interrupt():
-        while not waiting.is_file():
-            time.sleep(0.05)
+        wait_until(waiting.is_file)
         os.kill(os.getpid(), signal.SIGINT)
 
     threading.Thread(target=interrupt, daemon=True).start()
@@ -99,13 +112,11 @@ def test_when_the_parent_is_killed_its_run_saves_and_stops(tmp_path):
     )
     with subprocess.Popen([sys.executable, "-c", code]) as parent:
         begun_ = tmp_path / "runs" / f"run-{made.WAITS}" / "begun"
-        while not (begun_.is_file() and begun_.read_text()):
-            time.sleep(0.05)
-        parent.kill()
-    deadline = time.monotonic() + 60
-    while not (begun_.parent / "saved").is_file():
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
+        try:
+            wait_until(lambda: begun_.is_file() and begun_.read_text())
+        finally:
+            parent.kill()
+    wait_until((begun_.parent / "saved").is_file)
 
 
 class TestPlaces:
