@@ -16,6 +16,7 @@ from medgraft.pretext.discovery.settings import Settings
 from medgraft.pretext.recipe import Pretraining
 from medgraft.report import write_any_report, write_pretraining_study
 from medgraft.report.pretraining_study import answer
+from medgraft.report.starts import _welch
 from medgraft.runs import RunFolder
 from medgraft.study import pretraining as module
 from medgraft.study.pretraining import Experiment, read_discovery, study_pretraining
@@ -286,3 +287,12 @@ def test_the_command_runs_from_flags_and_says_the_answer(tmp_path, capsys):
     assert "With 2 labelled images of each class" in printed
     assert str(out / "pretrain-study.html") in printed
     assert RunFolder(out / "runs" / "pretrained-denoising-0").report.is_file()
+
+
+def test_a_start_whose_seeds_all_agree_is_tested_like_any_other():
+    alike, spread = [0.9, 0.9, 0.9], [0.8, 0.85, 0.87]
+    with pytest.warns(RuntimeWarning, match="Precision loss"):  # which would break a study
+        expected = ttest_ind(alike, spread, equal_var=False).pvalue
+    assert _welch(alike, spread) == pytest.approx(expected)
+    assert _welch(alike, alike) is None
+    assert _welch([0.9], [0.8]) is None
