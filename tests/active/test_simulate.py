@@ -489,17 +489,21 @@ def test_ctrl_c_keeps_every_finished_round_and_the_same_command_ends_alike(spots
     ]
     call += ["--strategy", "ACFT(LQ)", "--batch", "2", "--rounds", "12", "--seeds", "1"]
     call += ["--least-steps", "8", *flags()]
+    first = "entropy-ACFT-LQ"
     with subprocess.Popen([*call, "--out", str(out)], stderr=subprocess.PIPE, text=True) as process:
         deadline = time.monotonic() + 120
-        while not list(out.glob("runs/*/0/checkpoint/*")):
+        while not (out / "runs" / first / "0" / "rounds.json").is_file():
+            assert process.poll() is None
             assert time.monotonic() < deadline
-            time.sleep(0.05)
+            time.sleep(0.02)
         process.send_signal(signal.SIGINT)
         said = process.communicate(timeout=120)[1]
     assert process.returncode == 130, said
     assert not (out / "results.json").exists()
+    kept = rows_of(out, first)
     assert subprocess.run([*call, "--out", str(out)]).returncode == 0
+    assert rows_of(out, first) == kept  # to its seconds: not one round was played again
     assert subprocess.run([*call, "--out", str(whole)]).returncode == 0
-    for arm in ("entropy-ACFT-LQ", "random-ACFT-LQ"):
+    for arm in (first, "random-ACFT-LQ"):
         assert without_times(rows_of(out, arm)) == without_times(rows_of(whole, arm))
         assert answers_of(out, arm).equals(answers_of(whole, arm))
