@@ -10,19 +10,17 @@ started again. `--only histo-idc-cheap` plays one; `--write` only writes the pag
 
 from __future__ import annotations
 
-import argparse
 import json
 import shlex
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from results_page import circumstances, put
+from results_page import circumstances, run_study
 
 from medgraft.cli.__main__ import main as medgraft
 from medgraft.report.words import percent, signed
 
-ROOT = Path(__file__).parents[1]
 TRUNK = "--backbone resnet18 --after layer3 --weights {weights} --threads 1"
 CHOOSERS = (
     "aift,entropy,margin,least_confident,mutual_information,variation_ratio,core_set,badge,"
@@ -171,27 +169,5 @@ def saving(found: dict[str, Any] | None) -> str:
     return f"{bound}{percent(found['value'])}{ends}"
 
 
-def main() -> None:
-    """Play what is missing and rewrite the tables."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawTextHelpFormatter
-    )
-    parser.add_argument("--data", type=Path, default=ROOT.parent / "shared" / "data")
-    parser.add_argument("--out", type=Path, default=ROOT / "runs" / "active")
-    parser.add_argument("--only", choices=[one.folder for one in EXPERIMENTS])
-    parser.add_argument("--write", action="store_true", help="only write the page")
-    asked = parser.parse_args()
-    asked.out.mkdir(parents=True, exist_ok=True)
-    for experiment in EXPERIMENTS:
-        if not asked.write and asked.only in (None, experiment.folder):
-            play(experiment, asked.data.resolve(), asked.out)
-    parts = [
-        section(experiment, asked.out / experiment.folder)
-        for experiment in EXPERIMENTS
-        if (asked.out / experiment.folder / "results.json").is_file()
-    ]
-    put("\n".join(parts), "active")
-
-
 if __name__ == "__main__":
-    main()
+    run_study(__doc__, EXPERIMENTS, run=play, section=section, result="results.json", mark="active")

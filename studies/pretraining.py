@@ -9,18 +9,16 @@ once. A finished run is not repeated; rewrites its part of docs/results.md from 
 
 from __future__ import annotations
 
-import argparse
 import json
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from results_page import circumstances, put
+from results_page import circumstances, run_study
 
 from medgraft.cli.__main__ import main as medgraft
 from medgraft.report.words import label, percent, signed
 
-ROOT = Path(__file__).parents[1]
 TASKS = "none,autoencoder,inpainting,models_genesis,semantic_genesis"
 FLAT = (
     "--backbone resnet18 --size 64 --precision bfloat16 --memory-format channels_last --threads 1"
@@ -181,27 +179,12 @@ def saved(found: list[dict[str, Any]], labels: list[int]) -> list[str]:
     ]
 
 
-def main() -> None:
-    """Run what is missing and rewrite the tables."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawTextHelpFormatter
-    )
-    parser.add_argument("--data", type=Path, default=ROOT.parent / "shared" / "data")
-    parser.add_argument("--out", type=Path, default=ROOT / "runs" / "pretraining")
-    parser.add_argument("--only", choices=[one.folder for one in EXPERIMENTS])
-    parser.add_argument("--write", action="store_true", help="only write the page")
-    asked = parser.parse_args()
-    asked.out.mkdir(parents=True, exist_ok=True)
-    for experiment in EXPERIMENTS:
-        if not asked.write and asked.only in (None, experiment.folder):
-            run(experiment, asked.data.resolve(), asked.out)
-    parts = [
-        section(experiment, asked.out / experiment.folder)
-        for experiment in EXPERIMENTS
-        if (asked.out / experiment.folder / "pretrain-study.json").is_file()
-    ]
-    put("\n".join(parts), "pretraining")
-
-
 if __name__ == "__main__":
-    main()
+    run_study(
+        __doc__,
+        EXPERIMENTS,
+        run=run,
+        section=section,
+        result="pretrain-study.json",
+        mark="pretraining",
+    )

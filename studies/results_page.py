@@ -2,12 +2,65 @@
 
 from __future__ import annotations
 
+import argparse
 import platform
+from collections.abc import Callable, Sequence
 from datetime import date
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol, TypeVar
 
-PAGE = Path(__file__).parents[1] / "docs" / "results.md"
+ROOT = Path(__file__).parents[1]
+PAGE = ROOT / "docs" / "results.md"
+
+
+class Experiment(Protocol):
+    """What a study has several of."""
+
+    @property
+    def folder(self) -> str:
+        """Name of its folder."""
+
+
+E = TypeVar("E", bound=Experiment)
+
+
+def run_study(
+    description: str | None,
+    experiments: Sequence[E],
+    *,
+    run: Callable[[E, Path, Path], None],
+    section: Callable[[E, Path], str],
+    result: str,
+    mark: str,
+) -> None:
+    """Read the flags of a study, run what is missing and rewrite its tables.
+
+    Args:
+        description: Of the study, for its help.
+        experiments: All of them, in the order of the page.
+        run: Makes one, from the folder of the archives, in the folder of the study.
+        section: What the page says of one, from its own folder.
+        result: File in that folder, there once it is finished.
+        mark: Of the part of the page, which also names the folder that is taken by default.
+    """
+    parser = argparse.ArgumentParser(
+        description=description, formatter_class=argparse.RawTextHelpFormatter
+    )
+    parser.add_argument("--data", type=Path, default=ROOT.parent / "shared" / "data")
+    parser.add_argument("--out", type=Path, default=ROOT / "runs" / mark)
+    parser.add_argument("--only", choices=[one.folder for one in experiments])
+    parser.add_argument("--write", action="store_true", help="only write the page")
+    asked = parser.parse_args()
+    asked.out.mkdir(parents=True, exist_ok=True)
+    for one in experiments:
+        if not asked.write and asked.only in (None, one.folder):
+            run(one, asked.data.resolve(), asked.out)
+    parts = [
+        section(one, asked.out / one.folder)
+        for one in experiments
+        if (asked.out / one.folder / result).is_file()
+    ]
+    put("\n".join(parts), mark)
 
 
 def put(text: str, mark: str, page: Path = PAGE) -> None:

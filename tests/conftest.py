@@ -2,6 +2,7 @@
 
 import os
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -25,3 +26,14 @@ def data():
 def own_cache(tmp_path_factory):
     """Keep the tests out of the user's cache."""
     os.environ["MEDGRAFT_CACHE"] = str(tmp_path_factory.mktemp("cache"))
+
+
+@pytest.fixture
+def quick_folder(tmp_path):
+    """A folder in memory where there is one: for what is about logic, not about the disk."""
+    memory = Path("/dev/shm")
+    if not os.access(memory, os.W_OK):
+        yield tmp_path
+        return
+    with TemporaryDirectory(dir=memory) as folder:
+        yield Path(folder)

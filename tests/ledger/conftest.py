@@ -1,9 +1,6 @@
 """Ledgers to try, on both engines."""
 
 import itertools
-import os
-from pathlib import Path
-from tempfile import TemporaryDirectory
 
 import pytest
 
@@ -56,14 +53,3 @@ def begin(place):
     yield make
     for ledger in made:
         ledger.close()
-
-
-@pytest.fixture
-def quick_folder(tmp_path):
-    """A folder in memory where there is one: for what is about logic, not about the disk."""
-    memory = Path("/dev/shm")
-    if not os.access(memory, os.W_OK):
-        yield tmp_path
-        return
-    with TemporaryDirectory(dir=memory) as folder:
-        yield Path(folder)

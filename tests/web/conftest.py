@@ -8,7 +8,6 @@ import time
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 import polars as pl
 import pytest
@@ -91,14 +90,9 @@ class Labelling:
 
 
 @pytest.fixture
-def place(tmp_path):
-    """A folder for a campaign, in memory where there is one: the ledger's own tests try the disk."""
-    memory = Path("/dev/shm")
-    if not os.access(memory, os.W_OK):
-        yield tmp_path
-        return
-    with TemporaryDirectory(dir=memory) as folder:
-        yield Path(folder)
+def place(quick_folder):
+    """A folder for a campaign: the ledger's own tests try the disk."""
+    return quick_folder
 
 
 @pytest.fixture

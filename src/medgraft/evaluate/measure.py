@@ -16,6 +16,7 @@ from medgraft.evaluate.estimate import estimate
 from medgraft.evaluate.labels import Label, Labels, read_labels
 from medgraft.evaluate.metrics import Metric, metrics
 from medgraft.evaluate.sample import Cases
+from medgraft.evaluate.table import Predictions
 from medgraft.registry import unknown_name
 
 MIDDLE = 0.5  # the threshold where none was chosen
@@ -120,6 +121,29 @@ def measure(
     if _many_classes(asked):
         together |= tables[-1]
     return Measurement(asked, chosen, units, tuple(judged), together, classes)
+
+
+def measure_table(
+    table: Predictions,
+    *,
+    wanted: Sequence[str],
+    replicates: int,
+    seed: int,
+    thresholds: float | Mapping[str, float] | None = None,
+) -> Measurement:
+    """`measure` of predictions as a table holds them."""
+    return measure(
+        table.truth,
+        table.probability,
+        names=table.names,
+        kind=table.kind,
+        patients=table.patients,
+        thresholds=thresholds,
+        positive=table.positive,
+        wanted=wanted,
+        replicates=replicates,
+        seed=seed,
+    )
 
 
 def _tables(tasks: Sequence[Task], replicates: int, seed: int) -> list[dict[str, Measured]]:

@@ -17,7 +17,7 @@ import numpy as np
 from medgraft.errors import ArgumentError, ShapeError, TableError
 from medgraft.evaluate.check import Units
 from medgraft.evaluate.correlation import FEWEST, spearman
-from medgraft.evaluate.measure import Measured, Writer, mean_over_labels, measure
+from medgraft.evaluate.measure import Measured, Writer, mean_over_labels, measure_table
 from medgraft.evaluate.pareto import on_front
 from medgraft.evaluate.repeats import minus, over_seeds
 from medgraft.evaluate.table import Predictions
@@ -162,18 +162,7 @@ def read_board(
     for run, table in track(pairs, what="judge runs", unit="run"):
         rows = table if asked.score is None else _only(table, asked.score)
         try:
-            made = measure(
-                rows.truth,
-                rows.probability,
-                names=rows.names,
-                kind=rows.kind,
-                patients=rows.patients,
-                thresholds=None,
-                positive=rows.positive,
-                wanted=("auroc",),
-                replicates=replicates,
-                seed=seed,
-            )
+            made = measure_table(rows, wanted=("auroc",), replicates=replicates, seed=seed)
         except (ArgumentError, ShapeError) as error:
             raise TableError(f"'{run.folder}' cannot be judged: {error}") from error
         labels = {name: table["auroc"] for name, table in made.classes.items()}

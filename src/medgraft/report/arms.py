@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from medgraft.errors import ArgumentError, ShapeError, TableError
-from medgraft.evaluate.measure import Measured, Writer, measure
+from medgraft.evaluate.measure import Measured, Writer, measure_table
 from medgraft.evaluate.paired import difference
 from medgraft.evaluate.table import Predictions
 from medgraft.report.contracts import ArmAsked, Experiment
@@ -110,17 +110,12 @@ def _measured(
     runs = {}
     for ((arm, number), one), table in zip(saved.items(), rows, strict=True):
         try:
-            found = measure(
-                table.truth,
-                table.probability,
-                names=table.names,
-                kind=table.kind,
-                patients=table.patients,
-                thresholds=thresholds(one.evaluation),
-                positive=table.positive,
+            found = measure_table(
+                table,
                 wanted=SPOKES,
                 replicates=replicates,
                 seed=seed,
+                thresholds=thresholds(one.evaluation),
             )
         except (ArgumentError, ShapeError) as error:
             raise TableError(f"'{one.folder}' cannot be judged: {error}") from error

@@ -21,7 +21,7 @@ from medgraft.evaluate.alc import areas
 from medgraft.evaluate.bootstrap import interval
 from medgraft.evaluate.check import Floats
 from medgraft.evaluate.efficiency import labels_needed, saving, wins
-from medgraft.evaluate.measure import Measured, Writer, measure
+from medgraft.evaluate.measure import Measured, Writer, measure_table
 from medgraft.evaluate.repeats import minus, over_seeds
 from medgraft.evaluate.table import Predictions, of_run
 from medgraft.files import read_json
@@ -151,18 +151,7 @@ class _Judge:
             raise TableError(f"'{path}' must speak of the images of test.parquet, in their order.")
         said = answers.drop("round", "image_id")
         rows = self._rows(self._truth.hstack(said.get_columns()))
-        found = measure(
-            rows.truth,
-            rows.probability,
-            names=rows.names,
-            kind=rows.kind,
-            patients=rows.patients,
-            thresholds=None,
-            positive=rows.positive,
-            wanted=[METRIC],
-            replicates=self._replicates,
-            seed=self.seed,
-        )
+        found = measure_table(rows, wanted=[METRIC], replicates=self._replicates, seed=self.seed)
         return found.metrics[METRIC]
 
     def _rows(self, table: pl.DataFrame) -> Predictions:

@@ -15,7 +15,7 @@ import numpy as np
 from medgraft.errors import ArgumentError, ShapeError, TableError
 from medgraft.evaluate.check import Units
 from medgraft.evaluate.holm import holm
-from medgraft.evaluate.measure import Measured, Writer, measure
+from medgraft.evaluate.measure import Measured, Writer, measure_table
 from medgraft.evaluate.repeats import minus, over_seeds, share_saved
 from medgraft.evaluate.segmentation.evaluation import Grid, measured, read_like, read_table
 from medgraft.report.arms import spread
@@ -84,18 +84,7 @@ def _of_labels(saved: Mapping[Key, Saved], replicates: int, seed: int) -> Scores
         saved.items(), same_rows(list(saved.values()), names), strict=True
     ):
         try:
-            made = measure(
-                table.truth,
-                table.probability,
-                names=table.names,
-                kind=table.kind,
-                patients=table.patients,
-                thresholds=None,
-                positive=table.positive,
-                wanted=("auroc",),
-                replicates=replicates,
-                seed=seed,
-            )
+            made = measure_table(table, wanted=("auroc",), replicates=replicates, seed=seed)
         except (ArgumentError, ShapeError) as error:
             raise TableError(f"'{one.folder}' cannot be judged: {error}") from error
         found[key] = made.metrics["auroc"]

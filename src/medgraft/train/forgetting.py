@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,7 @@ import numpy as np
 import polars as pl
 
 from medgraft.errors import MedgraftError, TableError
-from medgraft.evaluate.measure import Measurement, Writer, measure
+from medgraft.evaluate.measure import Measurement, Writer, measure_table
 from medgraft.evaluate.paired import difference
 from medgraft.evaluate.table import of_run, read_frame
 from medgraft.index import Index
@@ -100,18 +101,9 @@ def _known(mine: pl.DataFrame) -> pl.Expr:
 def _measured(table: pl.DataFrame, data: Data, recipe: Recipe, *, patients: bool) -> Measurement:
     target = data.target
     rows = of_run(table, kind=target.kind, positive=target.positive)
-    return measure(
-        rows.truth,
-        rows.probability,
-        names=rows.names,
-        kind=rows.kind,
-        patients=rows.patients if patients else None,
-        thresholds=None,
-        positive=rows.positive,
-        wanted=METRICS,
-        replicates=recipe.replicates,
-        seed=recipe.seed,
-    )
+    if not patients:
+        rows = replace(rows, patients=None)
+    return measure_table(rows, wanted=METRICS, replicates=recipe.replicates, seed=recipe.seed)
 
 
 def _right(table: pl.DataFrame, data: Data) -> np.ndarray:
