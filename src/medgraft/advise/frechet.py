@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from medgraft.errors import ShapeError
+from medgraft.evaluate.frechet import frechet
 
 
 def per_channel(
@@ -41,13 +42,8 @@ def per_channel(
 def between(target: np.ndarray, source: np.ndarray) -> float:
     """Squared Fréchet distance of two sets of features, in units of the source's total variance.
 
-        d = (|m - m0|^2 + tr(S + S0 - 2 (S S0)^(1/2))) / tr(S0)
-
-    of Gaussians with the means and covariances of the sets. With A, A0 the centred sets, divided by
-    the roots of their numbers of rows, tr (S S0)^(1/2) is the nuclear norm of A A0^T: no matrix of
-    D by D is needed. Few images make it too large, so compare sets of the same size only.
-
-    Source: Dowson and Landau 1982; as a distance of images: Heusel et al. 2017, arXiv:1706.08500.
+    See `medgraft.evaluate.frechet`. Few images make it too large, so compare sets of the same size
+    only.
 
     Args:
         target: Shape (N, D).
@@ -56,11 +52,6 @@ def between(target: np.ndarray, source: np.ndarray) -> float:
     Returns:
         0 for the same set; NaN if the source does not vary.
     """
-    t, s = np.asarray(target, float), np.asarray(source, float)
-    if t.ndim != 2 or s.ndim != 2 or t.shape[1] != s.shape[1] or not len(t) or not len(s):
-        raise ShapeError(f"features must have shapes (N, D) and (M, D), got {t.shape}, {s.shape}.")
-    centred = [(x - x.mean(axis=0)) / np.sqrt(len(x)) for x in (t, s)]
-    own, unit = ((x**2).sum() for x in centred)
-    shared = np.linalg.norm(centred[0] @ centred[1].T, ord="nuc")
-    gap = ((t.mean(axis=0) - s.mean(axis=0)) ** 2).sum()
-    return float(max(gap + own + unit - 2 * shared, 0) / unit) if unit > 0 else float("nan")
+    distance = frechet(target, source)
+    unit = float(np.asarray(source, float).var(axis=0).sum())
+    return distance / unit if unit > 0 else float("nan")

@@ -1,0 +1,1 @@
+"""Generative models of images, and what their samples are worth."""
