@@ -14,12 +14,13 @@ import json
 import shlex
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from results_page import circumstances, run_study
 
 from medgraft.cli.__main__ import main as medgraft
 from medgraft.report.words import percent, signed
+from medgraft.runs import RunFolder
 
 TRUNK = "--backbone resnet18 --after layer3 --weights {weights} --threads 1"
 CHOOSERS = (
@@ -31,6 +32,17 @@ TUNED = (
     f"{TRUNK} --size 32 --precision bfloat16 --memory-format channels_last --tune full --epochs 5"
     ' --strategy "RFT,AFT,ACFT(LQ),ACFT(HQ)" --acquisition aift,entropy,core_set --views 6'
 )
+OTHERWISE = (
+    f"{TRUNK} --size 32 --precision bfloat16 --memory-format channels_last --tune full --epochs 5"
+    ' --strategy "RFT,ACFT(LQ)" --acquisition aift,entropy,core_set --views 6 --start 10 --batch 15'
+    " --rounds 6 --among 300 --least-steps 60"
+)
+PRETRAIN = (
+    "--task models_genesis --backbone resnet18 --after layer3 --size 32 --precision bfloat16"
+    " --memory-format channels_last --threads 1 --epochs {epochs}"
+)
+EPOCHS = {"cxr-kermany": 40, "histo-idc": 100}  # five minutes of one core each
+IMAGENET = "resnet18_to_layer3_imagenet.safetensors"
 SPLITS = {"cxr-kermany": "--test 0.2 --val 0.05", "histo-idc": "--test 0.3 --val 0.1"}
 PATIENT = {"cxr-kermany": "group", "histo-idc": "patient"}
 
@@ -42,16 +54,25 @@ class Experiment:
     archive: str
     name: str
     flags: str
+    start: Literal["imagenet", "none", "pretrained"] = "imagenet"
 
     @property
     def folder(self) -> str:
         """Name of its folder."""
         return f"{self.archive}-{self.name}"
 
-    def simulate(self, index: str, out: str, weights: str) -> list[str]:
-        """The command that plays it."""
-        flags = shlex.split(self.flags.format(weights=weights))
-        return ["active", "simulate", index, *flags, "--seeds", "5", "--out", out]
+    def commands(self, data: Path, out: Path) -> list[list[str]]:
+        """What plays it once there is an index: a pretraining where it starts from one, then itself."""
+        index, pretrained = out / f"{self.archive}.parquet", out / f"{self.archive}-pretraining"
+        first = []
+        if self.start == "pretrained" and not RunFolder(pretrained).weights.is_file():
+            flags = PRETRAIN.format(epochs=EPOCHS[self.archive]).split()
+            resume = ["--resume"] if pretrained.is_dir() else []
+            first = [["pretrain", str(index), *flags, "--out", str(pretrained), *resume]]
+        weights = {"imagenet": str(data / IMAGENET), "none": "none", "pretrained": str(pretrained)}
+        flags = shlex.split(self.flags.format(weights=weights[self.start]))
+        place = str(out / self.folder)
+        return [*first, ["active", "simulate", str(index), *flags, "--seeds", "5", "--out", place]]
 
 
 EXPERIMENTS = (
@@ -67,6 +88,10 @@ EXPERIMENTS = (
         "tuned",
         f"{TUNED} --start 20 --batch 20 --rounds 5 --among 300 --least-steps 40",
     ),
+    Experiment("cxr-kermany", "random-weights", OTHERWISE, "none"),
+    Experiment("histo-idc", "random-weights", OTHERWISE, "none"),
+    Experiment("cxr-kermany", "self-supervised", OTHERWISE, "pretrained"),
+    Experiment("histo-idc", "self-supervised", OTHERWISE, "pretrained"),
 )
 
 
@@ -85,8 +110,8 @@ def play(experiment: Experiment, data: Path, out: Path) -> None:
     if not index.is_file():
         for command in make_index(experiment.archive, data, index):
             call(command)
-    weights = data / "weights" / "resnet18_to_layer3_imagenet.safetensors"
-    call(experiment.simulate(str(index), str(out / experiment.folder), str(weights)))
+    for command in experiment.commands(data / "weights", out):
+        call(command)
 
 
 def call(arguments: list[str]) -> None:
@@ -104,7 +129,7 @@ def section(experiment: Experiment, folder: Path) -> str:
     index = Path(f"{experiment.archive}.parquet")
     commands = [
         *make_index(experiment.archive, Path(), index),
-        experiment.simulate(str(index), experiment.folder, "resnet18_to_layer3_imagenet.safetensors"),
+        *experiment.commands(Path(), Path()),
     ]  # fmt: skip
     record = json.loads((folder / "simulation.json").read_text())
     full, labels = found["full"], found["labels"]

@@ -89,7 +89,7 @@ def open_and_close(place):
 
 @ON_A_FILE
 def test_the_next_image_is_found_by_keys_alone_however_many_there_are(begin):
-    """No statement of next, answer or undo reads a table that grows from end to end."""
+    """No statement of next, answer, undo or of a dispute reads a table that grows from end to end."""
     ledger = begin(count=50)
     asked = []
 
@@ -102,6 +102,9 @@ def test_the_next_image_is_found_by_keys_alone_however_many_there_are(begin):
     ledger.undo("anna")
     ledger.lease("ben", count=3)
     ledger.renew("ben")
+    ledger.admit("chief", "adjudicator")
+    ledger.unsure("ben", ledger.next("ben").image_id)
+    assert len(ledger.lease_disputes("chief", count=3)) == 1
     event.remove(ledger.database.engine, "before_cursor_execute", note)
     assert len(asked) > 20
     with ledger.database.engine.connect() as connection:

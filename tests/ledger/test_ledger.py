@@ -237,6 +237,35 @@ def test_disputes_come_as_many_as_are_asked_for_and_are_counted(two_judges):
     assert two_judges.progress().disputes == 2
 
 
+def test_a_dispute_is_in_the_hands_of_one_adjudicator_until_it_is_settled_or_given_back(two_judges):
+    two_judges.undo("chief")
+
+    def mine(name, count=2, **more):
+        return [one.image_id for one in two_judges.lease_disputes(name, count=count, **more)]
+
+    assert mine("chief", 1) == ["image-0"]
+    assert mine("deputy") == ["image-1"]
+    assert mine("chief") == ["image-0"]
+    two_judges.adjudicate("chief", "image-0", "normal")
+    assert mine("chief") == []
+    two_judges.release("deputy")
+    assert mine("chief", lease_seconds=0.01) == ["image-1"]
+    time.sleep(0.02)
+    assert mine("deputy") == ["image-1"]
+    with pytest.raises(LedgerError, match="admitted to the campaign as adjudicator"):
+        mine("anna")
+    with pytest.raises(ArgumentError, match="may hold 1 to 100 images, got 0"):
+        mine("chief", 0)
+
+
+def test_an_adjudicator_does_not_keep_an_image_that_is_disputed_no_more_from_its_reader(two_judges):
+    two_judges.lease_disputes("deputy", count=1)
+    two_judges.undo("ben")  # image-2
+    assert two_judges.undo("ben").image_id == "image-1"
+    assert "image-1" in [one.image_id for one in two_judges.lease("ben", count=3)]
+    assert two_judges.answer("ben", "image-1", "normal").act == "answer"
+
+
 def test_another_adjudicator_overrules_only_if_allowed(two_judges):
     with pytest.raises(LedgerError, match="'chief' has settled 'image-0' meanwhile"):
         two_judges.adjudicate("deputy", "image-0", "pneumonia", overrule=False)
@@ -434,7 +463,7 @@ def test_a_repeated_undo_request_undoes_once(begin):
 # --- anything at all -------------------------------------------------------------------------
 
 ACTS = st.tuples(
-    st.sampled_from(["answer", "unsure", "skip", "undo", "correct", "rule", "expire"]),
+    st.sampled_from(["answer", "unsure", "skip", "undo", "correct", "settle", "rule", "expire"]),
     st.sampled_from(["anna", "ben", "carla"]),
     st.sampled_from([("normal",), ("pneumonia",)]),
     st.integers(0, 3),
@@ -466,6 +495,9 @@ def test_whatever_is_done_the_tables_say_what_follows_from_the_events(
                 ledger.undo(who)
             elif act == "expire":
                 ledger.release(who)
+            elif act == "settle":
+                for one in ledger.lease_disputes(who, count=2)[:1]:
+                    ledger.adjudicate(who, one.image_id, label, overrule=False)
             elif act == "rule":
                 ledger.adjudicate(who, f"image-{number}", label)
             else:

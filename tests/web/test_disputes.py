@@ -27,18 +27,18 @@ def rule(client, image_id, request="ruling-1", **more):
 
 
 def test_an_adjudicator_is_shown_what_readers_said_and_not_who(disputed, judith):
-    told = judith.get("/api/disputes").json()
+    told = judith.post("/api/disputes/next").json()
     assert told["waiting"] == 2
     assert [one["image_id"] for one in told["scans"]] == disputed.ids[:2]
     said = sorted(one["labels"][0] for one in told["scans"][0]["said"])
     assert said == ["lesion", "normal"]
-    assert "anna" not in judith.get("/api/disputes").text
+    assert "anna" not in judith.post("/api/disputes/next").text
     assert judith.get("/").headers["location"] == "/disputes"
     assert "How do you settle it?" in judith.get("/disputes").text
 
 
 def test_a_ruling_is_the_label_and_is_written_once(disputed, judith):
-    first, second = (one["image_id"] for one in judith.get("/api/disputes").json()["scans"])
+    first, second = (one["image_id"] for one in judith.post("/api/disputes/next").json()["scans"])
     told = [rule(judith, first).json() for _ in range(2)]
     assert told[0]["saved"] == told[1]["saved"]
     assert told[0]["view"]["probabilities"]
@@ -48,7 +48,7 @@ def test_a_ruling_is_the_label_and_is_written_once(disputed, judith):
 
 
 def test_a_ruling_can_be_taken_back(disputed, judith):
-    first = judith.get("/api/disputes").json()["scans"][0]["image_id"]
+    first = judith.post("/api/disputes/next").json()["scans"][0]["image_id"]
     rule(judith, first)
     told = judith.post("/api/disputes/undo", json={"request": "undo-it-1"}).json()
     assert told["undone"]["image_id"] == first
@@ -60,8 +60,7 @@ def test_a_ruling_can_be_taken_back(disputed, judith):
 
 def test_readers_neither_see_nor_settle_disputes(disputed):
     anna = disputed.client("anna")
-    for path in ("/api/disputes", "/disputes"):
-        said = anna.get(path)
+    for said in (anna.post("/api/disputes/next"), anna.get("/disputes")):
         assert said.status_code == 409
         assert "lesion" not in said.text
     assert rule(anna, disputed.ids[0]).status_code == 409
@@ -70,7 +69,7 @@ def test_readers_neither_see_nor_settle_disputes(disputed):
 
 
 def test_an_adjudicator_sees_and_settles_nothing_else(disputed, judith):
-    judith.get("/api/disputes")
+    judith.post("/api/disputes/next")
     agreed = disputed.ids[2]
     assert judith.get(f"/api/scans/{agreed}").status_code == 404
     assert judith.get(f"/api/scans/{disputed.ids[0]}").status_code == 200
@@ -83,20 +82,31 @@ def test_an_adjudicator_sees_and_settles_nothing_else(disputed, judith):
     "wrong", [{"labels": []}, {"labels": ["x"]}, {"act": "skip"}, {"request": "x"}]
 )
 def test_a_ruling_that_makes_no_sense_is_refused(disputed, judith, wrong):
-    first = judith.get("/api/disputes").json()["scans"][0]["image_id"]
+    first = judith.post("/api/disputes/next").json()["scans"][0]["image_id"]
     assert rule(judith, first, **wrong).status_code in (400, 404)
     assert disputed.ledger.labels()["status"].to_list() == ["disputed", "disputed", "agreed"]
 
 
+def test_two_adjudicators_are_not_shown_the_same_scan(disputed, judith):
+    karl = disputed.client("karl")
+    assert len(judith.post("/api/disputes/next").json()["scans"]) == 2
+    told = karl.post("/api/disputes/next").json()
+    assert (told["scans"], told["waiting"]) == ([], 2)
+    judith.post("/api/release")
+    assert len(karl.post("/api/disputes/next").json()["scans"]) == 2
+
+
 def test_of_two_adjudicators_the_second_is_told_and_overrules_nobody(disputed, judith):
     karl = disputed.client("karl")
-    first, second = (one["image_id"] for one in karl.get("/api/disputes").json()["scans"])
-    judith.get("/api/disputes")
+    first, second = (one["image_id"] for one in karl.post("/api/disputes/next").json()["scans"])
+    karl.post("/api/release")
+    judith.post("/api/disputes/next")
     assert rule(judith, first).status_code == 200
     said = rule(karl, first, labels=["normal"])
     assert said.status_code == 409
     assert "has settled" in said.json()["error"]
-    assert [one["image_id"] for one in karl.get("/api/disputes").json()["scans"]] == [second]
+    judith.post("/api/release")
+    assert [one["image_id"] for one in karl.post("/api/disputes/next").json()["scans"]] == [second]
     assert karl.post("/api/disputes/undo", json={"request": "undo-it-1"}).json()["undone"] is None
     assert disputed.ledger.labels().row(0, named=True)["label"] == "lesion"
     again = rule(judith, first, request="ruling-2", labels=["normal"])  # corrects her own
@@ -106,7 +116,7 @@ def test_of_two_adjudicators_the_second_is_told_and_overrules_nobody(disputed, j
 def test_who_has_both_roles_takes_back_in_each_what_they_did_in_it(disputed):
     disputed.ledger.admit("anna", "adjudicator")
     anna = disputed.client("anna")
-    first = anna.get("/api/disputes").json()["scans"][0]["image_id"]
+    first = anna.post("/api/disputes/next").json()["scans"][0]["image_id"]
     rule(anna, first)
     read = anna.post("/api/undo", json={"request": "undo-it-1"}).json()["undone"]
     assert read["image_id"] == disputed.ids[2]

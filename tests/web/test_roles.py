@@ -20,8 +20,8 @@ ASKED = {
     ("POST", "/api/answers"): (401, 409, 409, 200),  # anna alone has the scan in hand
     ("POST", "/api/undo"): READERS,
     ("GET", "/api/history"): SIGNED_IN,
-    ("POST", "/api/release"): READERS,
-    ("GET", "/api/disputes"): ADJUDICATORS,
+    ("POST", "/api/release"): SIGNED_IN,
+    ("POST", "/api/disputes/next"): ADJUDICATORS,
     ("POST", "/api/rulings"): ADJUDICATORS,
     ("POST", "/api/disputes/undo"): ADJUDICATORS,
     ("GET", "/api/scans/{image_id}"): (401, 404, 404, 200),
@@ -86,7 +86,7 @@ def test_of_the_disputed_scan_each_sees_their_own_part(labelling):
         assert client.get(f"/api/scans/{disputed}/view").json()["probabilities"]
     assert judith.get("/api/history").json()["readings"] == []
     assert judith.get(f"/api/scans/{disputed}").status_code == 404  # not yet given to her
-    (told,) = judith.get("/api/disputes").json()["scans"]
+    (told,) = judith.post("/api/disputes/next").json()["scans"]
     assert sorted(one["labels"] for one in told["said"]) == [["lesion"], ["normal"]]
     assert judith.get(f"/api/scans/{disputed}").status_code == 200
     assert judith.get(f"/api/scans/{disputed}/view").status_code == 409  # not before her ruling

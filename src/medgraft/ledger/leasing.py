@@ -1,4 +1,4 @@
-"""Give images to readers, so that no two have the same one in hand."""
+"""Give images to readers and adjudicators, so that no two have the same one in hand."""
 
 from __future__ import annotations
 
@@ -6,14 +6,15 @@ import json
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 
-from sqlalchemy import Connection, and_, delete, exists, insert, select, update
+from sqlalchemy import Connection, Exists, and_, delete, exists, insert, select, update
 
 from medgraft.errors import ArgumentError
 from medgraft.ledger import clock
 from medgraft.ledger.records import Leased
-from medgraft.ledger.schema import items, leases, waiting
+from medgraft.ledger.schema import items, leases, standings, waiting
+from medgraft.ledger.standing import DISPUTED
 
-MOST = 100  # images that one reader may hold
+MOST = 100  # images that one person may hold
 
 
 def lease(connection: Connection, reader: str, count: int, seconds: float) -> list[Leased]:
@@ -21,20 +22,12 @@ def lease(connection: Connection, reader: str, count: int, seconds: float) -> li
 
     Those that the reader holds already come again, with a new lease.
     """
-    if not 1 <= count <= MOST:
-        raise ArgumentError(f"a reader may hold 1 to {MOST} images, got {count}.")
-    if not seconds > 0:
-        raise ArgumentError(f"a lease must last longer than 0 seconds, got {seconds!r}.")
+    _check(count, seconds)
     now = clock.now(connection)
-    of_others = exists().where(
-        leases.c.position == waiting.c.position,
-        leases.c.reader != reader,
-        leases.c.expires > clock.written(now),
-    )
     rows = connection.execute(
         select(items)
         .join(waiting, waiting.c.position == items.c.position)
-        .where(waiting.c.reader == reader, ~of_others)
+        .where(waiting.c.reader == reader, ~_with_others(reader, now))
         .order_by(waiting.c.position)
         .limit(count)
     ).all()
@@ -52,6 +45,39 @@ def lease(connection: Connection, reader: str, count: int, seconds: float) -> li
         )
         for row in rows
     ]
+
+
+def lease_disputes(
+    connection: Connection, adjudicator: str, count: int, seconds: float
+) -> list[str]:
+    """The next images that an adjudicator should settle, in the order of the queue."""
+    _check(count, seconds)
+    now = clock.now(connection)
+    rows = connection.execute(
+        select(items.c.image_id, items.c.position)
+        .join(standings)
+        .where(standings.c.status.in_(DISPUTED), ~_with_others(adjudicator, now))
+        .order_by(items.c.position)
+        .limit(count)
+    ).all()
+    _hold(connection, adjudicator, [row.position for row in rows], now + timedelta(seconds=seconds))
+    return [row.image_id for row in rows]
+
+
+def _check(count: int, seconds: float) -> None:
+    if not 1 <= count <= MOST:
+        raise ArgumentError(f"a person may hold 1 to {MOST} images, got {count}.")
+    if not seconds > 0:
+        raise ArgumentError(f"a lease must last longer than 0 seconds, got {seconds!r}.")
+
+
+def _with_others(person: str, now: datetime) -> Exists:
+    """Whether somebody else has an image of `items` in hand."""
+    return exists().where(
+        leases.c.position == items.c.position,
+        leases.c.reader != person,
+        leases.c.expires > clock.written(now),
+    )
 
 
 def _hold(connection: Connection, reader: str, positions: list[int], expires: datetime) -> None:

@@ -11,7 +11,7 @@ from pathlib import Path
 from statistics import median
 from typing import TYPE_CHECKING, Literal
 
-from sqlalchemy import Connection, func, insert, literal, select, update
+from sqlalchemy import ColumnElement, Connection, func, insert, literal, select, true, update
 
 from medgraft.errors import ArgumentError, LedgerError, TableError
 from medgraft.ledger import acts, clock, leasing
@@ -223,9 +223,9 @@ class Ledger:
             return leasing.renew(connection, reader, lease_seconds)
 
     def release(self, reader: str, image_ids: Sequence[str] | None = None) -> None:
-        """Give images back, so that others need not wait; all in hand where None."""
+        """Give images back, so that others need not wait; all in hand, in any role, where None."""
         with self.database.writing(durable=False) as connection:
-            acts.check_reader(connection, reader)
+            _roles(connection, reader, None)
             leasing.release(connection, reader, image_ids)
 
     # --- what readers say ----------------------------------------------------------------
@@ -453,16 +453,35 @@ class Ledger:
             ).all()
         return labels(self.campaign, [tuple(row) for row in rows])
 
+    def lease_disputes(
+        self, adjudicator: str, *, count: int, lease_seconds: float = LEASE_SECONDS
+    ) -> list[Dispute]:
+        """The next images that an adjudicator should settle, which no other one has in hand.
+
+        Those that they hold already come again, with a new lease. Readers may still correct what
+        they said: an image that is disputed no more is in nobody's hands.
+
+        Raises:
+            LedgerError: If the person was not admitted as adjudicator.
+        """
+        with self.database.writing(durable=False) as connection:
+            acts.check_reader(connection, adjudicator, "adjudicator")
+            theirs = leasing.lease_disputes(connection, adjudicator, count, lease_seconds)
+        return self._disputes(items.c.image_id.in_(theirs)) if theirs else []
+
     def disputes(self, *, count: int | None = None) -> list[Dispute]:
-        """Images that wait for an adjudicator, in the order of the queue.
+        """Images that wait for an adjudicator, in the order of the queue, in hand or not.
 
         Args:
             count: At most so many; all where None. `Progress.disputes` says how many there are.
         """
+        return self._disputes(true(), count)
+
+    def _disputes(self, those: ColumnElement[bool], count: int | None = None) -> list[Dispute]:
         wanted = (
             select(items.c.image_id, items.c.batch, standings.c.status)
             .join_from(items, standings)
-            .where(standings.c.status.in_(DISPUTED))
+            .where(standings.c.status.in_(DISPUTED), those)
             .order_by(items.c.position)
             .limit(count)
         )

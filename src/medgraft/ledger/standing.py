@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Collection, Sequence
 from typing import Literal
 
-from sqlalchemy import Connection, and_, delete, insert, select, update
+from sqlalchemy import Connection, and_, delete, insert, select, true, update
 
 from medgraft.ledger.campaign import Campaign
 from medgraft.ledger.counting import count
@@ -80,6 +80,9 @@ def settle(connection: Connection, campaign: Campaign, image_id: str) -> Status:
         count(connection, "status", status, 1)
     wanted = everybody - {one.reader for one in said} if status == "open" else set()
     _wait(connection, row.position, wanted)
+    if status not in DISPUTED:  # an adjudicator who had it in hand keeps nobody waiting
+        theirs = leases.c.reader.not_in(wanted) if wanted else true()
+        connection.execute(delete(leases).where(leases.c.position == row.position, theirs))
     return status
 
 

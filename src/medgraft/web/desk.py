@@ -106,13 +106,13 @@ class Desk:
             )
 
     def disputes(self, adjudicator: str) -> list[Dispute]:
-        """The first images that wait for somebody to settle them.
+        """The disputed images that an adjudicator has in hand, the one to settle first.
 
         Raises:
             LedgerError: As `check_adjudicator`.
         """
         self.check_adjudicator(adjudicator)
-        found = self.ledger.disputes(count=AHEAD)
+        found = self.ledger.lease_disputes(adjudicator, count=AHEAD, lease_seconds=LEASE_SECONDS)
         with self._lock:
             self._given[adjudicator].update(one.image_id for one in found)
         return found

@@ -32,9 +32,9 @@ class Ruling(Strict):
     seconds: Annotated[float, Field(ge=0, le=LONGEST_SECONDS)] | None = None
 
 
-@routes.get("/disputes")
+@routes.post("/disputes/next")
 def disputes(desk: AtDesk, reader: Reader) -> dict[str, Any]:
-    """Scans that wait for an adjudicator, with what readers said, but not who."""
+    """Disputed scans in this adjudicator's hands, with what readers said, but not who."""
     found = [_dispute(one) for one in desk.disputes(reader)]
     return {"scans": found, "waiting": desk.ledger.progress().disputes}
 

@@ -283,7 +283,7 @@ async function takeNext() {
   const { outbox } = state;
   try {
     const { sent, waiting: unsent } = outbox;
-    const { scans, ...far } = await (state.settles ? get("/api/disputes") : post("/api/next"));
+    const { scans, ...far } = await post(state.settles ? "/api/disputes/next" : "/api/next");
     if (sent !== outbox.sent) { // this is older than what an answer has brought meanwhile
       takeNext();
       return;

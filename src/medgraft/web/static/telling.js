@@ -66,7 +66,8 @@ export function tellEnd() {
   box.hidden = false;
   const { outbox, read, settles, waiting } = state;
   if (outbox.waiting || waiting > 0) {
-    const rest = waiting === 1 ? "Another reader has the last scan" : `Other readers have the last ${waiting} scans`;
+    const who = settles ? "adjudicator" : "reader";
+    const rest = waiting === 1 ? `Another ${who} has the last scan` : `Other ${who}s have the last ${waiting} scans`;
     const others = `${rest} in hand. This page asks again.`;
     box.replaceChildren(element("p", {}, outbox.waiting ? "Saving…" : others));
     return;
