@@ -184,6 +184,10 @@ def _check(recipe: Recipe, settings: Settings) -> list[Arm]:
             f"a simulation looks at whole images and volumes, got slices {recipe.slices}. Leave"
             " --slices out, or choose a backbone for volumes."
         )
+    if recipe.samples is not None:
+        raise ArgumentError(
+            f"a simulation learns from bought labels alone, got samples {recipe.samples!r}. Leave --samples out."
+        )
     if recipe.keep_best > 1:
         raise ArgumentError(
             f"a simulation answers with one network, got keep_best {recipe.keep_best}."

@@ -170,6 +170,10 @@ def _check(recipe: Recipe, most: int) -> None:
             "--weights must name weights to start from, got 'none'. Pass imagenet, a .safetensors"
             " file or a run folder."
         )
+    if recipe.samples is not None:
+        raise ArgumentError(
+            f"advice is about the images of an index alone, got samples {recipe.samples!r}. Leave --samples out."
+        )
     if recipe.slices is not None:
         raise ArgumentError(
             f"advice is about whole images, got --slices {recipe.slices}. Leave it out, and take a"

@@ -115,7 +115,25 @@ class ThreeWay(nn.Module):
         return torch.stack([negative, unsure, raw[:, self.columns]], dim=2)
 
 
+class TwoWay(nn.Module):
+    """Two logits of one label become one: present minus absent, (B, 2) to (B, 1).
+
+    So the sigmoid of the answer is the softmax over the two, and their common level is free to say
+    something else: whether the image is a real one.
+    """
+
+    def forward(self, raw: Tensor) -> Tensor:
+        """The logit of the label; `raw` has that of absence first.
+
+        Examples:
+            >>> TwoWay()(torch.tensor([[1.0, 3.0]]))
+            tensor([[2.]])
+        """
+        return raw[:, 1:] - raw[:, :1]
+
+
 THREE_WAY = "+three:"  # in the name of a head, before the columns of such labels
+TWO_WAY = "+two"  # at the end of the name of a head of one label
 
 HEADS: dict[str, Callable[[int, int], nn.Sequential]] = {
     "linear": linear_head,
@@ -127,12 +145,14 @@ def make_head(name: str, channels: int, classes: int) -> nn.Sequential:
     """The head of that name: (B, channels, *S) to logits (B, classes).
 
     "linear+three:0;2" is a linear head that learns the labels 0 and 2 as three classes each:
-    absent, uncertain, present.
+    absent, uncertain, present. "linear+two" is one that has a logit for the absence of its one label.
 
     Raises:
         UnknownNameError: If there is no such head.
         ArgumentError: If there is no class.
     """
+    if name.endswith(TWO_WAY):
+        return _two_way(name.removesuffix(TWO_WAY), channels, classes)
     plain, _, listed = name.partition(THREE_WAY)
     if plain not in HEADS:
         raise unknown_name("head", plain, HEADS)
@@ -145,4 +165,12 @@ def make_head(name: str, channels: int, classes: int) -> nn.Sequential:
         raise ArgumentError(f"head {name!r} must name labels below {classes}")
     head = HEADS[plain](channels, classes + 2 * len(columns))
     head.add_module("three_way", ThreeWay(columns, classes))
+    return head
+
+
+def _two_way(name: str, channels: int, classes: int) -> nn.Sequential:
+    if classes != 1:
+        raise ArgumentError(f"a head with {TWO_WAY!r} is of one label, got {classes} classes")
+    head = make_head(name, channels, 2)
+    head.add_module("two_way", TwoWay())
     return head

@@ -25,6 +25,7 @@ from medgraft.train.loop import Loop
 from medgraft.train.prefix import check_room, keep_prefix
 from medgraft.train.processes import Processes
 from medgraft.train.recipe import Recipe
+from medgraft.train.semi_supervised import SemiSupervised, check_kinds
 from medgraft.train.setup import (
     head_of,
     make_batches,
@@ -32,6 +33,7 @@ from medgraft.train.setup import (
     make_objective,
     make_predictor,
     plan,
+    tells_real,
 )
 from medgraft.train.slices import looking, slices_record
 from medgraft.train.solve import Solved, check_solvable, solve
@@ -103,6 +105,8 @@ class Classification:
         """Refuse a head that cannot be fitted, and more kept views than the disk holds."""
         network = predictor.network
         phases = plan(recipe, network.backbone)
+        if tells_real(recipe):
+            check_kinds(self.data.target, self.data.uncertain)
         if (solver := phases[0].solver) is not None:
             if self.data.uncertain is not None and self.data.uncertain.soft:
                 raise ArgumentError(
@@ -130,9 +134,13 @@ class Classification:
 
     def objective(
         self, recipe: Recipe, predictor: Predictor, batches: Batches, phase: Phase
-    ) -> Supervised:
-        """The cross-entropy of the labels."""
-        return make_objective(recipe, predictor, self.data, batches, phase)
+    ) -> Supervised | SemiSupervised:
+        """The cross-entropy of the labels; with samples to tell apart, that as well."""
+        labels = make_objective(recipe, predictor, self.data, batches, phase)
+        if not tells_real(recipe):
+            return labels
+        assert self.data.samples is not None, "load_samples was not asked"
+        return SemiSupervised.of(labels, batches, self.data.samples, weight=recipe.samples_weight)
 
     @contextmanager
     def keeping(
@@ -140,7 +148,9 @@ class Classification:
     ) -> Iterator[None]:
         """Have a loop train on what still stages made of the images, where that saves time."""
         objective = loop.objective
-        assert isinstance(objective, Supervised)
+        if not isinstance(objective, Supervised):  # which needs images that are not kept
+            yield
+            return
         begun = loop.progress.step
         prefix = None
         if not loop.ended:

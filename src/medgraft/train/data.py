@@ -24,6 +24,7 @@ from medgraft.seeds import generator
 from medgraft.train.continuing import check_same_answers, split_like
 from medgraft.train.donor import check_donor
 from medgraft.train.recipe import BaseRecipe, Recipe
+from medgraft.train.samples import Samples, joined, load_samples
 from medgraft.train.slices import ALONG, Slicing, seen_shape, sliced
 from medgraft.train.supervised import Normalisation, Rows
 from medgraft.train.uncertain import Uncertain
@@ -46,6 +47,7 @@ class Data:
         notes: Sentences that a reader of the report must know.
         slicing: How volumes are looked at slice by slice; None for whole images.
         uncertain: What uncertain and blank labels teach; None: nothing.
+        samples: What is learnt from beside the labelled images; None: nothing.
     """
 
     index: Index
@@ -57,6 +59,7 @@ class Data:
     notes: tuple[str, ...]
     slicing: Slicing | None = None
     uncertain: Uncertain | None = None
+    samples: Samples | None = None
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -68,6 +71,19 @@ class Data:
         chosen = self.places(split)
         rows = Rows(self.store, self.stored[chosen], self._targets(chosen, split))
         return rows if self.slicing is None else sliced(rows, self.store, self.slicing)
+
+    def training(self) -> Rows:
+        """What is learnt with labels: the training part, and samples that have labels.
+
+        Where images are learnt from without labels as well, those that have none stand there alone.
+        """
+        rows = self.rows("train")
+        if self.samples is None:
+            return rows
+        if self.samples.unlabelled is None:
+            return joined(rows, self.samples.generated, len(self.store))
+        known = ~np.isnan(rows.targets).all(axis=1)
+        return Rows(rows.store, rows.rows[known], rows.targets[known])
 
     def _targets(self, chosen: np.ndarray, split: str) -> np.ndarray:
         truth = self.target.matrix(self.index.frame)[chosen]
@@ -157,6 +173,7 @@ def load_data(
     uncertain.check_donors(index)
     check_axes(index, recipe)  # before hours of decoding
     steps = steps_of(index, recipe)
+    training = index.part("train")
     index = few_labels(index, target, recipe)
     if only is not None:
         index = index.part(only)
@@ -167,6 +184,7 @@ def load_data(
     kept = index.with_frame(index.frame.filter(pl.Series(usable)))
     _check_parts(kept, target, parts)
     rejects = pl.concat([index.rejects, store.rejects])
+    samples = load_samples(recipe, training, target, steps, store, cache)
     return Data(
         kept,
         target,
@@ -174,9 +192,10 @@ def load_data(
         store.rows[usable],
         rejects,
         steps,
-        (*notes, *store.notes),
+        (*notes, *store.notes, *(samples.notes if samples else ())),
         Slicing.of(recipe),
         uncertain,
+        samples,
     )
 
 

@@ -166,6 +166,18 @@ class Recipe(BaseRecipe):
     labels_per_class: int | None = Field(
         None, ge=1, description="Use only so many training images of each class."
     )
+    samples: str | None = Field(
+        None,
+        description="Index of generated images to learn from as well, see `medgraft generate sample`.",
+    )
+    samples_as: Literal["generated", "labelled"] = Field(
+        "generated",
+        description="What they teach: to tell real images from generated ones, of which all training"
+        " images without a look at their labels are the real ones; or their labels, as real images do.",
+    )
+    samples_weight: float = Field(
+        1.0, gt=0, description="Of telling real from generated, beside telling the classes apart."
+    )
     continues: str | None = Field(
         None, description="Run whose network goes on learning; set by --continue."
     )

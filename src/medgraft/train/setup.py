@@ -12,6 +12,7 @@ from medgraft.augment.transforms import augmentations
 from medgraft.errors import ArgumentError, TrainingError
 from medgraft.nets import Backbone, Created, create
 from medgraft.nets.backbones import find
+from medgraft.nets.heads import TWO_WAY
 from medgraft.nets.sides import least_side
 from medgraft.nets.weights import (
     WeightFile,
@@ -38,6 +39,11 @@ from medgraft.train.tta import canonical_views, find_views
 NEAREST = "nearest"  # how a decoder doubles sides if nobody says otherwise
 
 
+def tells_real(recipe: Recipe) -> bool:
+    """Whether a run learns to tell real images from generated ones beside the classes."""
+    return recipe.samples is not None and recipe.samples_as == "generated"
+
+
 def check_choices(recipe: Recipe) -> None:
     """Find wrong names now, and not after the images have been prepared.
 
@@ -50,7 +56,9 @@ def check_choices(recipe: Recipe) -> None:
     task.check(recipe)
     body = task.body(recipe)
     check_slices(recipe, body)
-    _check_kept(recipe, plan(recipe, body))
+    phases = plan(recipe, body)
+    _check_kept(recipe, phases)
+    _check_samples(recipe, phases)
     find_views(recipe.tta, dims=body.dims)
     check_parts(recipe)
 
@@ -94,6 +102,32 @@ def _check_kept(recipe: Recipe, phases: Sequence[Phase]) -> None:
         raise ArgumentError(
             "keep_best and validate_every need a strategy that trains step by step, but"
             f" {recipe.strategy!r} fits its head at once. Leave them out."
+        )
+
+
+def _check_samples(recipe: Recipe, phases: Sequence[Phase]) -> None:
+    """Samples are learnt step by step, as whole pictures, and are no masks."""
+    if recipe.samples is None:
+        if recipe.samples_as != "generated" or recipe.samples_weight != 1:
+            raise ArgumentError(
+                "samples_as and samples_weight are about generated images, and --samples names none."
+                " Leave them out."
+            )
+        return
+    for key, wrong in {
+        "task": recipe.task != "classification",
+        "slices": recipe.slices is not None,
+        "strategy": phases[0].solver is not None,
+    }.items():
+        if wrong:
+            raise ArgumentError(
+                "samples are learnt with labels of whole images, step by step, but the recipe has"
+                f" {key} {getattr(recipe, key)!r}. Leave --samples out, or change it."
+            )
+    if tells_real(recipe) and recipe.kept_views:
+        raise ArgumentError(
+            "kept_views are of labelled images alone, and telling real images from generated ones"
+            f" needs others, got {recipe.kept_views}. Leave it out."
         )
 
 
@@ -163,6 +197,8 @@ def make_network(recipe: Recipe, data: Data) -> Created:
 def head_of(recipe: Recipe, data: Data) -> str:
     """Name of the head that the strategy asks for and the policies for uncertain labels need."""
     name = find_strategy(recipe.strategy, weights=recipe.weights).head
+    if tells_real(recipe) and data.target.kind == "independent":
+        return f"{name}{TWO_WAY}"
     return name if data.uncertain is None else data.uncertain.head(name)
 
 
@@ -183,7 +219,7 @@ def make_predictor(made: Created, data: Data, compute: Compute, processes: Proce
 
 def make_batches(recipe: Recipe, data: Data, compute: Compute, processes: Processes) -> Batches:
     """The training images in batches, augmented."""
-    training = data.rows("train")
+    training = data.training()
     return Batches(
         training.store,
         training.rows,

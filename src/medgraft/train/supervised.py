@@ -220,16 +220,21 @@ class Supervised:
         """The loss of the network over the known labels of a batch."""
         with self._raw() as raw:
             logits = self._logits(batch)
-        targets = batch.targets
+        known = self.of_logits(logits, batch.targets)
+        total, count = known.total, known.count
+        for three in raw:  # one, if there are such labels
+            more, others = three_way_cross_entropy(three, batch.targets[:, self.three_way])
+            total, count = total + more, count + others
+        return Loss(total, count)
+
+    def of_logits(self, logits: Tensor, targets: Tensor) -> Loss:
+        """The loss of answers, (B, K), of whatever images; labels in three classes left out."""
         if self.three_way:
             targets = targets.clone()
             targets[:, self.three_way] = torch.nan
         total, count = self._loss.function(
             logits.float(), targets, weights=self.weights, smoothing=self.smoothing
         )
-        for three in raw:  # one, if there are such labels
-            more, others = three_way_cross_entropy(three, batch.targets[:, self.three_way])
-            total, count = total + more, count + others
         return Loss(total, count)
 
     def _logits(self, batch: Batch) -> Tensor:

@@ -83,6 +83,10 @@ def _check(choosing: Choosing, recipe: Recipe) -> None:
             f"a campaign looks at whole images and volumes, got slices {recipe.slices}. Leave"
             " --slices out, or choose a backbone for volumes."
         )
+    if recipe.samples is not None:
+        raise ArgumentError(
+            f"a campaign learns from the labels of its readers alone, got samples {recipe.samples!r}. Leave --samples out."
+        )
     check_choices(recipe)
     if build(acquisitions, choosing.acquisition).reads_progress and budget(choosing.stop) is None:
         raise ArgumentError(
