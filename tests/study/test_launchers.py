@@ -18,7 +18,7 @@ from medgraft.study.work import found, name_of
 from medgraft.train.recipe import Recipe
 from tests.study import made
 
-HEAVY = pytest.mark.slow  # torchrun starts three processes for each run
+HEAVY = {"torchrun", "ray"}  # which start several processes of their own
 
 
 @pytest.fixture(autouse=True)
@@ -58,9 +58,11 @@ def begun(folder, seed):
 
 @pytest.mark.parametrize(
     "name",
-    [pytest.param(n, marks=HEAVY if n == "torchrun" else ()) for n in launchers.names()],
+    [pytest.param(n, marks=pytest.mark.slow if n in HEAVY else ()) for n in launchers.names()],
 )
-def test_every_launcher_makes_every_run_once_and_says_what_broke(name, tmp_path, capsys):
+def test_every_launcher_makes_every_run_once_and_says_what_broke(name, tmp_path, capsys, request):
+    if name == "ray":
+        request.getfixturevalue("ray_here")
     outcomes = launched(tmp_path, name, 0, made.BREAKS, 7)
     assert [o.failure for o in outcomes] == [None, "the table is not there.", None]
     assert [len(begun(tmp_path, seed)) for seed in (0, 7)] == [1, 1]

@@ -11,6 +11,7 @@ import tyro
 
 if TYPE_CHECKING:
     from medgraft.study.launch import Spread
+    from medgraft.study.launchers import Places
 
 
 @dataclass(frozen=True)
@@ -27,6 +28,7 @@ class Study:
         medgraft study architectures.toml --out runs/architectures
         medgraft study architectures.toml --out runs/architectures --workers 2 --threads 1
         medgraft study large.toml --out runs/large --launch torchrun --workers 2
+        medgraft study architectures.toml --out /shared/runs --launch ray --address auto --gpus 1
     """
 
     file: Annotated[Path, tyro.conf.Positional]
@@ -36,11 +38,16 @@ class Study:
     index: Path | None = None
     """Table written by `medgraft index`, instead of the one that the file names."""
     launch: str = "local"
-    """local: several runs at a time; torchrun: one run at a time, trained by all processes."""
+    """local: several runs at a time; torchrun: one run at a time, trained by all processes; ray:
+    several at a time over a cluster."""
     workers: int | None = None
-    """Processes; as many as there are cores if not given."""
+    """Processes; as many as there are cores, or as the cluster has room for, if not given."""
     threads: int | None = None
     """Of each process; workers times threads never exceed the cores."""
+    address: str | None = None
+    """With --launch ray: HOST:PORT of a cluster, or auto; Ray on this machine alone if not given."""
+    gpus: float | None = None
+    """With --launch ray: GPUs of each run, or a part of one; none if not given."""
 
     def run(self) -> None:
         """Run what is missing, write the page, print the answer."""
@@ -85,4 +92,30 @@ class Study:
 
         launcher = launchers.get(self.launch)
         logs = self.out / LOGS
+        if self.launch == "ray":
+            return Spread(launcher, self._places(logs))
+        self._check_flags()
         return Spread(launcher, Places.of(logs, workers=self.workers, threads=self.threads))
+
+    def _places(self, logs: Path) -> Places:
+        from dataclasses import replace
+
+        from medgraft.cluster import Cluster
+        from medgraft.study.launchers import Places
+
+        gpus = self.gpus or 0
+        if self.address is not None:
+            cluster = Cluster(self.address, 1 if self.threads is None else self.threads, gpus)
+            return Places.on(cluster, logs, workers=self.workers)
+        here = Places.of(logs, workers=self.workers, threads=self.threads)
+        return replace(here, cluster=Cluster(None, here.threads, gpus))
+
+    def _check_flags(self) -> None:
+        from medgraft.errors import ArgumentError
+
+        for flag, value in (("--address", self.address), ("--gpus", self.gpus)):
+            if value is not None:
+                raise ArgumentError(
+                    f"{flag} belongs to --launch ray, got {value} with --launch {self.launch}."
+                    " Leave it out, or pass --launch ray."
+                )

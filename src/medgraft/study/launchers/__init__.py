@@ -10,10 +10,11 @@ stops what still runs, so that it can go on later. The contract test in
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
+from medgraft.cluster import Cluster, connected
 from medgraft.errors import ArgumentError
 from medgraft.machine import cores
 from medgraft.registry import Registry
@@ -54,14 +55,16 @@ class Places:
     Attributes:
         workers: Processes at a time.
         threads: Of each.
-        cores: Of this machine.
+        cores: Of this machine, or of the cluster.
         logs: Folder for what the processes say.
+        cluster: Where the launcher "ray" finds them; no other one asks.
     """
 
     workers: int
     threads: int
     cores: int
     logs: Path
+    cluster: Cluster = field(default_factory=Cluster)
 
     @classmethod
     def of(cls, logs: Path, *, workers: int | None = None, threads: int | None = None) -> Places:
@@ -94,6 +97,26 @@ class Places:
                 " in all: give fewer --workers or --threads."
             )
         return cls(workers, share, have, logs)
+
+    @classmethod
+    def on(cls, cluster: Cluster, logs: Path, *, workers: int | None = None) -> Places:
+        """Places of a Ray cluster that runs already.
+
+        Args:
+            cluster: With its address, and what each run takes.
+            logs: Folder for what the runs say, on storage that all nodes share.
+            workers: Runs at a time; as many as fit now if None. More than fit wait, which makes
+                a cluster that can grow do so.
+
+        Raises:
+            ArgumentError: If no node holds one run.
+            WorkerError: If no cluster answers.
+        """
+        if workers is not None and workers < 1:
+            raise ArgumentError(f"--workers must be at least 1, got {workers}.")
+        with connected(cluster) as ray:
+            have = int(ray.cluster_resources().get("CPU", 0))
+            return cls(workers or cluster.room(ray), cluster.cpus, have, logs, cluster)
 
 
 class Watch(Protocol):
