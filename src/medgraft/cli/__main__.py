@@ -13,7 +13,7 @@ import textwrap
 import traceback
 from contextlib import redirect_stdout
 from pathlib import Path
-from types import ModuleType
+from types import FrameType, ModuleType
 from typing import TYPE_CHECKING, Any
 
 from medgraft.cli._called import calling
@@ -31,9 +31,15 @@ DONE, BUG, WRONG_CALL, REFUSED, INTERRUPTED = 0, 1, 2, 3, 130
 
 def entry() -> int:
     """The program `medgraft`: `main`, in a process of its own."""
+    signal.signal(signal.SIGTERM, _stop)  # what schedulers send: as Ctrl-C
     if hasattr(signal, "SIGPIPE"):
         signal.signal(signal.SIGPIPE, signal.SIG_DFL)  # `medgraft list backbones | head`
     return main()
+
+
+def _stop(number: int, _frame: FrameType | None) -> None:
+    signal.signal(number, signal.SIG_IGN)  # they repeat it, and mean no more by that
+    raise KeyboardInterrupt
 
 
 def main(arguments: list[str] | None = None) -> int:
