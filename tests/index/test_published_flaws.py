@@ -7,6 +7,7 @@ from pathlib import Path
 
 import nibabel
 import numpy as np
+import polars as pl
 import pytest
 
 from medgraft.errors import ArgumentError, TableError
@@ -247,3 +248,49 @@ def test_a_film_of_cbis_ddsm_without_its_mask_or_its_file_is_said(tree):
     ]
     assert any(note == "1 films have no mask of their size" for note in built.notes)
     assert len(built.index) == 2
+
+
+def test_what_ddsm_promises_and_does_not_hold_costs_a_reject(tree):
+    root = tree("ddsm")
+    ill = root / "cases/cancers/cancer_01/case0001"
+    (ill / "C_0001_1.RIGHT_CC.OVERLAY").rename(ill / "C_0001_1.RIGHT_CC.OVERLAY.gz")
+    (ill / "C_0001_1.LEFT_CC.LJPEG").unlink()
+    (ill / "C_0001_1.RIGHT_MLO.OVERLAY").write_text("TOTAL_ABNORMALITIES 1\nABNORMALITY 1\n")
+    shutil.copy(ill / "C_0001_1.LEFT_MLO.LJPEG", ill / "C_0002_1.LEFT_MLO.LJPEG")
+    index = build(root, workers=0).index
+    found = {path.rpartition("/")[2]: reason for path, reason in reasons(index).items()}
+    assert len(index) == 5
+    assert found.pop("C_0001_1.RIGHT_MLO.LJPEG").startswith("its outlines cannot be used: an abn")
+    assert found.pop("C_0001_1.RIGHT_CC.LJPEG").startswith("its overview promises outlines in")
+    assert found == {
+        "C_0001_1.LEFT_CC.LJPEG": "its overview promises it, and there is no such file",
+        "C_0002_1.LEFT_MLO.LJPEG": "no overview (.ics) describes it",
+    }
+    assert "Unpack it with gunzip." in index.rejects["remedy"].to_list()
+
+
+def test_ddsm_says_what_is_unproven_or_in_the_wrong_volume(tree):
+    root = tree("ddsm")
+    (root / "cases/cancers/cancer_01").rename(root / "cases/cancers/benign_01")
+    for file in root.rglob("*.RIGHT_MLO.OVERLAY"):
+        file.write_text(file.read_text().replace("BENIGN", "UNPROVEN"))
+    built = build(root, asked=Asked(label=("pathology", "category", "abnormality")), workers=0)
+    assert [note.split(" films ")[0] for note in built.notes] == ["1", "1", "1"]
+    assert "show only what is unproven" in built.notes[1]
+    assert "what their volume should not hold" in built.notes[2]
+    rows = {
+        (r["study_id"], r["view"], r["laterality"]): r for r in built.index.frame.rows(named=True)
+    }
+    assert rows["C_0001_1", "MLO", "R"]["pathology"] is None
+    assert rows["C_0001_1", "MLO", "R"]["category"] == "benign"
+    assert rows["C_0001_1", "CC", "R"]["abnormality"] == "mass"
+    assert rows["B_3600_1", "CC", "R"]["category"] == "normal"
+
+
+def test_films_of_ddsm_can_be_indexed_by_their_density(tree):
+    root = tree("ddsm")
+    index = build(root, asked=Asked(path="{film}#optical_density"), workers=0).index
+    assert index.frame["path"].str.ends_with(".LJPEG#optical_density").all()
+    assert index.frame.filter(pl.col("volume") == "cancer_01")["high"].round(1).max() == 4.1
+    with pytest.raises(ArgumentError, match=r"--path must be '\{film\}' or"):
+        build(root, asked=Asked(path="{ref}"), workers=0)

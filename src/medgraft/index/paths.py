@@ -30,6 +30,7 @@ IMAGES = frozenset(
         ".jpg",
         ".jpeg",
         ".jpe",
+        ".ljpeg",
         ".bmp",
         ".gif",
         ".pgm",
@@ -89,6 +90,8 @@ NO_IMAGES = TABLES | frozenset(  # seen beside images everywhere; they are count
         ".zraw",
         ".raw.gz",
         ".hdr",
+        ".ics",
+        ".overlay",
     ]
 )
 NO_IMAGE_NAMES = frozenset(["DICOMDIR", "LICENSE", "LICENCE", "README", "Thumbs.db", "desktop.ini"])
@@ -223,6 +226,44 @@ def peek(root: Path, most: int = 200) -> list[str]:
             elif entry.is_file():
                 found.append(path)
     return found[:most]
+
+
+def dive(root: Path, ending: str, most: int = 200) -> str | None:
+    """A file deep below a folder whose name ends so, to see of what kind the folder is.
+
+    Where `peek` looks near first, this follows the first folder down to its end before the
+    second: sets that keep a folder per patient are known by their first patient. At most `most`
+    folders are entered and `most` entries of each looked at.
+
+    Args:
+        root: The folder.
+        ending: How the name ends, in lower case.
+        most: Folders, and entries of each.
+
+    Returns:
+        Its path relative to `root`; None if none is found, or `root` is no folder.
+    """
+    folders = [""]
+    for _ in range(most):
+        if not folders:
+            break
+        folder = folders.pop()
+        try:
+            with os.scandir(root / folder) as entries:
+                first = sorted(islice(entries, most), key=lambda e: e.name)
+        except OSError:
+            continue
+        inner = []
+        for entry in first:
+            path = f"{folder}/{entry.name}".lstrip("/")
+            if entry.name.startswith("."):
+                continue
+            if entry.is_dir(follow_symlinks=False):
+                inner.append(path)
+            elif entry.name.lower().endswith(ending) and entry.is_file():
+                return path
+        folders += reversed(inner)
+    return None
 
 
 def subfolders(folder: Path) -> list[Path]:

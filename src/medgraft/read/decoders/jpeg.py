@@ -61,8 +61,8 @@ def decode(src: bytes) -> np.ndarray:
 
     if END_OF_IMAGE not in src[-64:]:
         raise ValueError("the JPEG stream has no end: it is cut short")
+    # libjpeg-turbo for lossless streams too: liblj92 (ljpeg_decode) writes past its memory if one
+    # is damaged, which ends the process.
     found = announced(src)
-    if found is not None and found.lossless:
-        return np.asarray(imagecodecs.ljpeg_decode(src))
     space = "RGB" if found is not None and found.samples == 3 else None
     return np.asarray(imagecodecs.jpeg8_decode(src, colorspace=space, outcolorspace=space))

@@ -23,9 +23,9 @@ CLEAR = {"RGBA", "LA", "PA", "RGBa", "La"}
 PNG_DEPTH = 24  # byte of a PNG file that holds its bits per sample; the next one its colour type
 
 
-def is_raster(head: bytes, path: Path) -> bool:  # noqa: ARG001 (the signature of a sniff)
-    """Whether a file begins like one of these pictures."""
-    return head.startswith(tuple(FORMATS))
+def is_raster(head: bytes, path: Path) -> bool:
+    """Whether a file begins like one of these pictures, and is no film of DDSM."""
+    return head.startswith(tuple(FORMATS)) and path.suffix.lower() != ".ljpeg"
 
 
 @reader("raster", suffixes=(".png", ".jpg", ".jpeg", ".jpe", ".bmp", ".gif"), sniff=is_raster)
