@@ -12,6 +12,7 @@ import tyro
 if TYPE_CHECKING:
     from medgraft.study.launch import Spread
     from medgraft.study.launchers import Places
+    from medgraft.tracking import Tracker
 
 
 @dataclass(frozen=True)
@@ -48,6 +49,8 @@ class Study:
     """With --launch ray: HOST:PORT of a cluster, or auto; Ray on this machine alone if not given."""
     gpus: float | None = None
     """With --launch ray: GPUs of each run, or a part of one; none if not given."""
+    track: str | None = None
+    """mlflow, or mlflow:URI: mirror each run there, by default into OUT/mlflow.db."""
 
     def run(self) -> None:
         """Run what is missing, write the page, print the answer."""
@@ -64,6 +67,7 @@ class Study:
                 f"a study must have an index, but '{self.file}' names none. Write index = PATH"
                 " into it, or pass --index."
             )
+        tracker = self._tracker()
         outcomes = run_study(
             asked,
             folder,
@@ -72,6 +76,7 @@ class Study:
             command=["medgraft", *sys.argv[1:]],
             finish=write_report,
             spread=self._spread(),
+            mirror=None if tracker is None else tracker.mirror,
         )
         page = write_study(self.out)
         print("\n" + "\n".join(read_json(self.out / "study.json")["answer"]))
@@ -85,6 +90,13 @@ class Study:
                 f"{len(broken)} of {len(outcomes)} runs broke: {', '.join(broken)}. The answer is"
                 " that of the others; the same command tries the broken ones again."
             )
+
+    def _tracker(self) -> Tracker | None:
+        from medgraft.tracking import Tracker
+
+        if self.track is None:
+            return None
+        return Tracker.of(self.track, experiment=self.out.absolute().name, folder=self.out)
 
     def _spread(self) -> Spread:
         from medgraft.study.launch import LOGS, Spread

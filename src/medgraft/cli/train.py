@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated, Any, Self
+from typing import TYPE_CHECKING, Annotated, Any, Self
 
 import tyro
 from pydantic import BaseModel, ModelWrapValidatorHandler, ValidationError, model_validator
@@ -14,6 +14,9 @@ from medgraft.errors import ArgumentError, MedgraftError
 from medgraft.runs import RunFolder
 from medgraft.spec import first_problem
 from medgraft.train.recipe import Recipe, load_recipe
+
+if TYPE_CHECKING:
+    from medgraft.tracking import Tracker
 
 
 class WrongFlagError(MedgraftError):
@@ -67,9 +70,17 @@ class Train:
     """Go on with the run in --out that was stopped."""
     continue_: Annotated[Path | None, tyro.conf.arg(name="continue", metavar="RUN")] = None
     """A finished run to go on from with new images: flags default to its recipe, slower."""
+    track: str | None = None
+    """mlflow, or mlflow:URI: mirror the run there, by default into mlflow.db beside its folder."""
 
     def run(self) -> None:
         """Train, then write the report."""
+        from medgraft.tracking import tracked
+
+        with tracked(self._tracker(), RunFolder(self.out)):
+            self._train()
+
+    def _train(self) -> None:
         from medgraft.cli._evaluation import show
         from medgraft.files import read_json
         from medgraft.report import write_report
@@ -87,6 +98,14 @@ class Train:
         page = write_report(run.path)
         show(read_json(run.evaluation))
         print(f"\nreport: {page}")
+
+    def _tracker(self) -> Tracker | None:
+        from medgraft.tracking import Tracker
+
+        if self.track is None:
+            return None
+        folder = self.out.absolute().parent
+        return Tracker.of(self.track, experiment=folder.name or "medgraft", folder=folder)
 
 
 def defaults(arguments: list[str]) -> dict[str, Any]:

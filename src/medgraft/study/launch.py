@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,6 +20,10 @@ from medgraft.train.train import train
 
 PLAN, LOCK, LOGS = "plan.json", ".lock", "logs"
 FREE = ("device", "checkpoint_seconds")  # what a run may change when it goes on
+
+
+Mirror = Callable[[RunFolder], object]
+"""What copies the records of a run elsewhere."""
 
 
 @dataclass(frozen=True)
@@ -79,6 +83,7 @@ def launch(
     command: list[str],
     finish: Finish = str,
     spread: Spread | None = None,
+    mirror: Mirror | None = None,
     seconds: float | None = None,
 ) -> list[Outcome]:
     """Make every run that is not there yet, begun in order; a run that breaks costs itself only.
@@ -94,6 +99,7 @@ def launch(
         command: How this was called, for the records.
         finish: Called with every run folder that is finished but has no report yet.
         spread: Processes that make the runs; None makes one after another in this process.
+        mirror: Called in this process with every run that has ended, now or in an earlier call.
         seconds: Begin no run after so many; None begins all.
 
     Returns:
@@ -105,7 +111,7 @@ def launch(
     """
     with _alone(folder):
         _keep_plan(jobs, folder)
-        return _Calls(jobs, index, folder, command, finish, spread, seconds).go()
+        return _Calls(jobs, index, folder, command, finish, spread, mirror, seconds).go()
 
 
 @dataclass
@@ -116,6 +122,7 @@ class _Calls:
     command: list[str]
     finish: Finish
     spread: Spread | None
+    mirror: Mirror | None
     seconds: float | None
 
     def go(self) -> list[Outcome]:
@@ -131,6 +138,7 @@ class _Calls:
         found = {}
         for name, failure in self._reports(before):
             found[name] = Outcome(self.named[name], self.folder / name, failure)
+            self._mirror(name)
         try:
             for ended in self._launched():
                 self.waiting.pop(ended.name)
@@ -140,6 +148,7 @@ class _Calls:
                     self._estimate()
                     failure = finish_run(RunFolder(self.folder / ended.name), self.finish)
                 self.board.ended(ended.name, failure)
+                self._mirror(ended.name)
                 found[ended.name] = Outcome(
                     self.named[ended.name], self.folder / ended.name, failure, ended.attempts
                 )
@@ -203,6 +212,11 @@ class _Calls:
         if finished(run):
             seconds = sum(read_json(run.record)["seconds"].values())
             self.took.setdefault(self.named[name].kind, []).append(seconds)
+
+    def _mirror(self, name: str) -> None:
+        run = RunFolder(self.folder / name)
+        if self.mirror is not None and run.record.is_file():
+            self.mirror(run)
 
     def _run(self, job: Job) -> RunFolder:
         return RunFolder(self.folder / job.name)

@@ -14,7 +14,7 @@ from medgraft.runs import RunFolder
 from medgraft.study.experiment import EXPERIMENT, INDEX, RUNS, check_out, check_seeds, keep_index
 from medgraft.study.file import StudyFile
 from medgraft.study.grid import Planned, plan_runs
-from medgraft.study.launch import Job, Outcome, Spread, launch
+from medgraft.study.launch import Job, Mirror, Outcome, Spread, launch
 from medgraft.study.making import Finish
 from medgraft.study.protocols import find_protocol
 from medgraft.study.weigh import distinct, weigh_networks
@@ -32,6 +32,7 @@ def run_study(
     command: list[str],
     finish: Finish = str,
     spread: Spread | None = None,
+    mirror: Mirror | None = None,
 ) -> list[Outcome]:
     """Make every run of a study that is not there yet, and write down which run is which.
 
@@ -47,6 +48,7 @@ def run_study(
         command: How this was called, for the records.
         finish: Called with every finished run folder, to write its report.
         spread: Processes that make the runs; None makes one after another in this process.
+        mirror: As for `launch`.
 
     Returns:
         One outcome per run, seed after seed.
@@ -73,6 +75,7 @@ def run_study(
         command=command,
         finish=finish,
         spread=spread,
+        mirror=mirror,
         seconds=None if minutes is None else 60 * minutes,
     )
     _write(study, runs, outcomes, out, score=score, spread=spread)
