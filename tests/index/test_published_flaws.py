@@ -294,3 +294,40 @@ def test_films_of_ddsm_can_be_indexed_by_their_density(tree):
     assert index.frame.filter(pl.col("volume") == "cancer_01")["high"].round(1).max() == 4.1
     with pytest.raises(ArgumentError, match=r"--path must be '\{film\}' or"):
         build(root, asked=Asked(path="{ref}"), workers=0)
+
+
+def test_what_inbreast_says_twice_and_differently_is_counted(tree):
+    root = tree("inbreast")
+    table = root / "INbreast.csv"
+    text = table.read_text().replace(";R;CC;201001;20586908;", ";L;CC;201001;20586908;")
+    table.write_text(text.replace(";2;3\n", ";2;\n") + "removed;removed;L;CC;201001;999;1;1\n")
+    built = build(root, asked=Asked(label=("suspicious", "birads", "density")), workers=0)
+    assert reasons(built.index) == {"999": "INbreast.csv names it, and there is no such film"}
+    assert [note.split(" films ")[0] for note in built.notes] == ["1", "1", "2"]
+    assert built.index.frame["birads"].to_list() == ["4b", "1", None]
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "reason"),
+    [
+        (b"(6.000000", b"(7.000000", "outside of the 9 x 7 pixels"),
+        (b"(6.0,", b"(-1.0,", "outside of the 9 x 7 pixels"),
+        (b"(6.0,", b"(six,", "must be two numbers"),
+        (b"<key>Point_px", b"<key>Point_mm", "with Point_px"),
+        (b"<plist", b'<!DOCTYPE plist [<!ENTITY a "b">]><plist', "ntity"),
+    ],
+)
+def test_outlines_of_inbreast_that_cannot_be_cost_their_film_a_reject(tree, old, new, reason):
+    root = tree("inbreast")
+    file = root / "AllXML/20586908.xml"
+    text = file.read_bytes().replace(b"(6.0, 8.0)", b"(6.000000, 8.0)") if b"000" in old else None
+    text = (text or file.read_bytes()).replace(old, new)
+    if b"ENTITY" in new:
+        text = text.replace(
+            b'<!DOCTYPE plist PUBLIC "-//Apple//DTD PLIST 1.0//EN" "http://www.apple.com/DTDs/PropertyList-1.0.dtd">',
+            b"",
+        )
+    file.write_bytes(text)
+    found = list(reasons(build(root, workers=0).index).values())
+    assert len(found) == 1
+    assert reason in found[0]

@@ -9,7 +9,8 @@ from tests import ddsm_case as ddsm
 from medgraft.errors import ReadError
 from medgraft.read import identity, read
 from medgraft.read.ddsm.density import SCANNERS, optical_density
-from medgraft.read.ddsm.outlines import STEPS, filled
+from medgraft.read.ddsm.outlines import STEPS
+from medgraft.read.outline import MOST, filled
 
 # Measured on the step wedge of DBA_Scanner_info.html: optical density, mean grey level.
 WEDGE = """0.21 37201 0.34 26986 0.50 18445 0.69 12569 0.82 8296 0.96 5648 1.13 3797 1.28 2603
@@ -184,3 +185,18 @@ def test_an_outline_holds_its_edge_and_every_pixel_that_cannot_leave_it(seed):
     got[rows, columns] = inside
     np.testing.assert_array_equal(got, ndimage.binary_fill_holes(edge))
     assert got.sum() > edge.sum()
+
+
+def test_corners_of_an_outline_are_joined_by_straight_lines():
+    corners = np.array([(2, 1), (7, 1), (7, 5), (2, 5)])
+    rows, columns, inside = filled(corners, (9, 9))
+    assert (rows, columns) == (slice(1, 6), slice(2, 8))
+    assert inside.all()
+    rows, columns, inside = filled(np.array([(4, 4)]), (9, 9))
+    assert inside.shape == (1, 1)
+
+
+def test_a_line_without_end_is_refused():
+    corners = np.tile([(0, 0), (9999, 9999)], (MOST // 9000, 1))
+    with pytest.raises(ValueError, match="is longer than"):
+        filled(corners, (10_000, 10_000))

@@ -9,6 +9,7 @@ import polars as pl
 
 from medgraft.errors import TableError
 from medgraft.index.layouts import Asked, Found, layout
+from medgraft.index.layouts._dicom import size_of
 from medgraft.index.layouts._published import (
     LABEL,
     REMEDY,
@@ -166,22 +167,10 @@ def _mask(
     named = line["ROI mask file path"]
     folders = dict.fromkeys(map(_folder, (named, line["cropped image file path"])))
     files = [path for folder in folders for path in series.get(folder, []) if path != film]
-    size = _size(source / film)
-    fits = [path for path in files if size and _size(source / path) == size]
+    size = size_of(source / film)
+    fits = [path for path in files if size and size_of(source / path) == size]
     if len(fits) != 1:
         return None, False
     alone = len(series.get(_folder(named), [])) == 1
     told = alone or PurePosixPath(named or "").name == PurePosixPath(fits[0]).name
     return fits[0], not (told and _folder(named) == _folder(fits[0]))
-
-
-def _size(file: Path) -> tuple[int, int] | None:
-    """Rows and columns, from the tags alone."""
-    from pydicom import dcmread
-    from pydicom.errors import InvalidDicomError
-
-    try:
-        tags = dcmread(file, stop_before_pixels=True, specific_tags=["Rows", "Columns"])
-        return int(tags.Rows), int(tags.Columns)
-    except (OSError, InvalidDicomError, AttributeError, ValueError, TypeError, KeyError):
-        return None

@@ -164,5 +164,5 @@ def _notes(frame: pl.DataFrame) -> list[str]:
     return [
         *count_note(copies, "films are copies of others in another folder or size"),
         *count_note(several, "films have several abnormalities; the label is the worst of them"),
-        *count_note(placeless, "abnormalities have no place: they are spread over the breast"),
+        *count_note(placeless, "abnormalities have no place: spread over the breast, or left out"),
     ]

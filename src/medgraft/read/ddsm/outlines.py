@@ -55,43 +55,6 @@ def read_outlines(file: Path) -> list[Abnormality]:
     return found
 
 
-def filled(outline: np.ndarray, shape: tuple[int, int]) -> tuple[slice, slice, np.ndarray]:
-    """The pixels on and inside an outline.
-
-    The end of an outline is joined to its start by a straight line.
-
-    Args:
-        outline: Shape (N, 2), column and row.
-        shape: Rows and columns of the film.
-
-    Returns:
-        Rows and columns of the smallest box around it, and the pixels of that box, bool.
-
-    Raises:
-        ValueError: If it leaves the film.
-    """
-    from scipy import ndimage
-
-    low, high = outline.min(axis=0), outline.max(axis=0)
-    if (low < 0).any() or (high >= shape[::-1]).any():
-        raise ValueError(
-            f"an outline reaches from column {low[0]}, row {low[1]} to column {high[0]}, row"
-            f" {high[1]}, outside of the {shape[0]} x {shape[1]} pixels of the film"
-        )
-    points = np.concatenate([outline, _line(outline[-1], outline[0])]) - low + 1
-    edge = np.zeros(tuple(high[::-1] - low[::-1] + 3), dtype=bool)  # a margin that is outside
-    edge[points[:, 1], points[:, 0]] = True
-    parts, _ = ndimage.label(~edge)  # four neighbours: no way through a chain of eight
-    inside = parts != parts[0, 0]
-    rows, columns = (slice(int(low[k]), int(high[k]) + 1) for k in (1, 0))
-    return rows, columns, inside[1:-1, 1:-1]
-
-
-def _line(start: np.ndarray, end: np.ndarray) -> np.ndarray:
-    count = int(np.abs(end - start).max()) + 1
-    return np.rint(np.linspace(start, end, count)).astype(np.int64)
-
-
 def _abnormality(words: Iterator[str]) -> Abnormality:
     _expect(words, "ABNORMALITY")
     _count(words)

@@ -6,9 +6,10 @@ from pathlib import Path
 
 import numpy as np
 
-from medgraft.read.ddsm.outlines import filled, read_outlines
+from medgraft.read.ddsm.outlines import read_outlines
 from medgraft.read.ddsm.overview import view_of
 from medgraft.read.formats import reader
+from medgraft.read.outline import filled
 from medgraft.read.request import Request
 from medgraft.read.scan import Scan
 
