@@ -17,10 +17,12 @@ from pathlib import Path
 from typing import get_args, get_origin
 from unittest import mock
 
+from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
 from medgraft.active.acquisition import Acquisition, Score, acquisitions
 from medgraft.cli.__main__ import commands, main, summary
+from medgraft.generate.recipe import Generating
 from medgraft.index.layouts import Layout, layouts
 from medgraft.pretext.recipe import Pretraining
 from medgraft.train.recipe import Recipe
@@ -51,6 +53,7 @@ NOT_PYTHON = {  # the other files cannot hold a docstring
     "telling.js": "What the page says in words.",
     "view.js": "Elements, and what a model's view looks like.",
     "viewer.js": "A scan on a canvas: window, zoom, slices, planes, heat.",
+    "generation.html.j2": "The page of a generative model.",
     "discovery.html.j2": "The page of discovered patterns.",
     "pretraining.html.j2": "The page of a pretraining.",
     "pretraining.md.j2": "The card of a pretraining.",
@@ -119,11 +122,6 @@ def _help(command: str) -> str:
 
 def recipe_page() -> str:
     """Every key of a recipe: type, default, meaning."""
-    own = {
-        name: field
-        for name, field in Pretraining.model_fields.items()
-        if name not in Recipe.model_fields or field.default != Recipe.model_fields[name].default
-    }
     return "\n".join(
         [
             "# The recipe",
@@ -145,10 +143,28 @@ def recipe_page() -> str:
             " labels has a use for",
             "(`medgraft.pretext.recipe.Pretraining`).",
             "",
-            *_keys(own),
+            *_keys(_own(Pretraining)),
+            "",
+            "## Of a generative model",
+            "",
+            "`medgraft generate train` takes these, and of the keys above `channels`, `window` and"
+            " `steps`, and those from",
+            "`batch_size` on that are about the loop (`medgraft.generate.recipe.Generating`).",
+            "",
+            *_keys(_own(Generating)),
             "",
         ]
     )
+
+
+def _own(recipe: type[BaseModel]) -> dict[str, FieldInfo]:
+    """Fields of a recipe that a training on labels does not have, or not with that default."""
+    usual = Recipe.model_fields
+    return {
+        name: field
+        for name, field in recipe.model_fields.items()
+        if name not in usual or field.default != usual[name].default
+    }
 
 
 def acquisition_page() -> str:

@@ -104,6 +104,11 @@ class RunFolder:
         return self.path / "pretext.json"
 
     @property
+    def generation(self) -> Path:
+        """How a generative model came out; other runs have none."""
+        return self.path / "generation.json"
+
+    @property
     def examples(self) -> Path:
         """Small pictures for the report and examples.json, which says what each one is."""
         return self.path / "examples"

@@ -21,6 +21,7 @@ from medgraft.advise.source import patients_of, source_index
 from medgraft.advise.stages import Stages, judge_stages
 from medgraft.errors import ArgumentError
 from medgraft.index import Index
+from medgraft.nets.backbones import find
 from medgraft.prepare.store import Store, default_cache
 from medgraft.seeds import generator
 from medgraft.train.beginning import agree
@@ -128,7 +129,7 @@ def advise(
     if recipe.threads is not None:
         torch.set_num_threads(recipe.threads)
     device, cache = find_device(recipe.device, 0), default_cache()
-    compute = agree(device, recipe, Processes())
+    compute = agree(device, recipe, Processes(), dims=find(recipe.backbone).dims)
     theirs = None if source is None else _source_rows(source, index_path, recipe, most)
     data = load_data(index_path, recipe, cache, only="train")
     filled = resolve(recipe, data, compute)

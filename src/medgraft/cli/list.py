@@ -22,6 +22,7 @@ FAMILIES = {  # family: (module, name of its registry)
     "schedules": ("medgraft.train.schedules", "schedules"),
     "strategies": ("medgraft.train.strategies", "strategies"),
     "pretexts": ("medgraft.pretext.tasks", "pretexts"),
+    "generators": ("medgraft.generate.generators", "generators"),
     "tta": ("medgraft.train.tta", "views"),
     "acquisitions": ("medgraft.active.acquisition", "acquisitions"),
     "explainers": ("medgraft.explain.explainers", "explainers"),

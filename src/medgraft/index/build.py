@@ -11,6 +11,7 @@ import numpy as np
 import polars as pl
 
 from medgraft.errors import ArgumentError, TableError
+from medgraft.index.generated import GENERATED
 from medgraft.index.layouts import Asked, choose
 from medgraft.index.masks import MaskClasses, strange_values
 from medgraft.index.measure import TAGS
@@ -21,7 +22,7 @@ from medgraft.index.tasks import Tasks
 from medgraft.pool import spread
 
 MASKED: dict[str, Any] = {"mask_id": pl.String, "mask_values": pl.List(pl.List(pl.Int64))}
-HASHED: dict[str, Any] = {"path": pl.String, "image_id": pl.String}
+HASHED: dict[str, Any] = {"path": pl.String, "image_id": pl.String, GENERATED: pl.Boolean}
 DECODED: dict[str, Any] = {**HASHED, **dict.fromkeys(TAGS, pl.String), **MEASURED}
 BLOCK = 20_000  # rows that are kept as objects before they become a table
 MANY_CLASSES = 32  # more of them than that are often the edges that a lossy format blurred
@@ -271,13 +272,18 @@ def _said_of_classes(classes: MaskClasses | None, named: MaskClasses | None) -> 
 
 
 def _joined(frame: pl.DataFrame, measured: pl.DataFrame) -> pl.DataFrame:
-    """What the layout said comes before what the file's tags say."""
+    """What the layout said comes before what the file's tags say, but for generated images.
+
+    Those are generated if either says so.
+    """
     where = places(frame["path"], measured["path"])
     found = measured.drop("path")[where["right"]]
     twice = [name for name in found.columns if name in frame.columns]
     both = frame[where["left"]].hstack(found.rename({name: f"{name} of file" for name in twice}))
-    filled = both.with_columns(pl.coalesce(name, f"{name} of file") for name in twice)
-    return filled.drop(f"{name} of file" for name in twice)
+    either = [pl.max_horizontal(n, f"{n} of file").alias(n) for n in twice if n == GENERATED]
+    first = [pl.coalesce(n, f"{n} of file").alias(n) for n in twice if n != GENERATED]
+    filled = both.with_columns(*first, *either).drop(f"{name} of file" for name in twice)
+    return filled if filled[GENERATED].any() else filled.drop(GENERATED)
 
 
 def _nothing_left(source: Path, rejects: list[Reject]) -> str:

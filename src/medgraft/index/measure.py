@@ -17,6 +17,7 @@ import numpy as np
 
 from medgraft.errors import ReadError
 from medgraft.index.hashing import array_id, content_id, perceptual, thumbnail
+from medgraft.index.marks import is_marked
 from medgraft.index.masks import check_grid, count_values, read_mask
 from medgraft.read import Scan, identity, read
 from medgraft.read.quiet import quiet
@@ -88,12 +89,14 @@ def _measure_file(
 ) -> None:
     file = Path(root, path)
     try:
-        row = {
+        row: dict[str, Any] = {
             "path": path,
             "image_id": content_id(
                 Path(str(file).partition("#")[0]) if not file.exists() else file
             ),
         }
+        if is_marked(file):
+            row["generated"] = True
         if decode:
             scan = read(file)
             row |= describe(scan) | _tags(file, scan)

@@ -16,6 +16,7 @@ import polars as pl
 from medgraft import __version__
 from medgraft.errors import TableError
 from medgraft.files import replacing, write_text
+from medgraft.index.generated import GENERATED, check_generated
 from medgraft.index.masks import MaskClasses
 
 PARTS = ("train", "val", "test")
@@ -46,12 +47,14 @@ COLUMNS: dict[str, Any] = {
     "orig_split": pl.String,
     "mask_id": pl.String,
     "mask_counts": pl.List(pl.Int64),
+    GENERATED: pl.Boolean,
 }
 OPTIONAL = (
     "fold",
     "orig_split",
     "mask_id",
     "mask_counts",
+    GENERATED,
 )  # stand in the frame only where somebody wrote them
 REJECTS = {"path": pl.String, "reason": pl.String, "remedy": pl.String}
 
@@ -82,6 +85,9 @@ class Index:
         mask_classes: What the numbers in the masks mean; None where there are no masks. An
             image with a null `mask_path` is one that nobody has segmented. `mask_id` is the
             hash of a mask, `mask_counts` its pixels of each class.
+
+    Rows whose `generated` is true are images that a model made. None of them can stand in the
+    validation or test part: that is a `LeakageError`, whatever made the index.
     """
 
     frame: pl.DataFrame
@@ -99,6 +105,7 @@ class Index:
         _check_labels(self.frame, self.labels)
         object.__setattr__(self, "frame", _complete(self.frame, self.labels))
         _check_rows(self.frame)
+        check_generated(self.frame)
 
     def __len__(self) -> int:
         return self.frame.height

@@ -103,6 +103,11 @@ def _from_safetensors(path: Path) -> WeightFile:
 
 def _from_run(folder: Path) -> WeightFile:
     record = read_json(folder / "weights.json")
+    if "backbone" not in record:
+        raise WeightsError(
+            f"weights must be of a run with a backbone, and '{folder}' is a generative model, which has"
+            " none. Take a run of `medgraft train` or `medgraft pretrain`."
+        )
     found = _from_safetensors(folder / "weights.safetensors")
     if found.hash != record["hash"]:
         raise WeightsError(

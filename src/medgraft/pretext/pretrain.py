@@ -14,6 +14,7 @@ from medgraft.errors import ArgumentError, TrainingError
 from medgraft.files import sha256, write_json
 from medgraft.machine import keep_freed_memory
 from medgraft.nets import outline
+from medgraft.nets.backbones import find
 from medgraft.nets.weights import parameters, save_weights
 from medgraft.prepare import canonical, pipeline
 from medgraft.prepare.store import default_cache
@@ -144,7 +145,8 @@ class _Run:
     def _phases(self) -> None:
         device = find_device(self.recipe.device, self.processes.local)
         with self.record.phase("measure machine"):
-            compute = agree(device, self.recipe, self.processes)
+            dims = find(self.recipe.backbone).dims
+            compute = agree(device, self.recipe, self.processes, dims=dims)
         with self.record.phase("prepare"):
             material = self._material(compute)
         task = find_task(self.recipe.task, as_published=self.recipe.as_published)

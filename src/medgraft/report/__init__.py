@@ -1,6 +1,7 @@
 """Saved results in, figures and pages out. Needs no torch, and computes nothing anew but curves."""
 
 from medgraft.report.compare import write_comparison
+from medgraft.report.generation import write_generation
 from medgraft.report.page import write_any_report, write_evaluation_report, write_report
 from medgraft.report.pretraining import write_pretraining
 from medgraft.report.pretraining_study import write_pretraining_study
@@ -13,6 +14,7 @@ __all__ = [
     "write_any_report",
     "write_comparison",
     "write_evaluation_report",
+    "write_generation",
     "write_pretraining",
     "write_pretraining_study",
     "write_report",

@@ -292,6 +292,28 @@ class PretextPicture(Part):
     found: int | None = Field(None, ge=0, le=2)
 
 
+class SheetPicture(Part):
+    """A sheet of images of a generative model."""
+
+    file: str
+    title: str
+    caption: str
+
+
+class GenerationDone(Part):
+    """generation.json: what a generative model draws."""
+
+    model: str
+    source: str = ""
+    images: int
+    classes: list[str] = []
+    spread: float | None = None
+    distinct: float | None = None
+    collapsed: bool = False
+    troubles: list[str] = []
+    pictures: list[SheetPicture] = []
+
+
 class ArmAsked(Part):
     """One way of tuning, as experiment.json has it."""
 

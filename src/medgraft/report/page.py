@@ -21,6 +21,7 @@ from medgraft.report.figures import (
     spread,
 )
 from medgraft.report.forgotten import Forgotten
+from medgraft.report.generation import write_generation
 from medgraft.report.pictures import Picture, by_cell, load_heat, load_overlays, load_pictures
 from medgraft.report.pretraining import write_pretraining
 from medgraft.report.saved import Saved, load, load_evaluation, load_run
@@ -71,8 +72,10 @@ def write_evaluation_report(folder: Path, *, out: Path | None = None) -> Path:
 def write_any_report(folder: Path, *, out: Path | None = None) -> Path:
     """`write_report` for a run folder, `write_evaluation_report` for any other.
 
-    Of a pretraining it is `write_pretraining`.
+    Of a pretraining it is `write_pretraining`, of a generative model `write_generation`.
     """
+    if RunFolder(Path(folder)).generation.is_file():
+        return write_generation(Path(folder), out=out)
     if RunFolder(Path(folder)).pretext.is_file():
         return write_pretraining(Path(folder), out=out)
     return _write(load(Path(folder)), out)

@@ -14,13 +14,12 @@ import torch
 from medgraft.errors import OutputError, TableError, TrainingError
 from medgraft.files import new_folder, read_json, sha256, write_text
 from medgraft.index import Index
-from medgraft.nets.backbones import find
 from medgraft.nets.weights import WeightFile
 from medgraft.prepare.store import default_cache
 from medgraft.runs import RunFolder
 from medgraft.train.hardware import Compute, choose
 from medgraft.train.processes import Processes
-from medgraft.train.recipe import BaseRecipe, load_recipe, save_recipe
+from medgraft.train.recipe import LoopRecipe, load_recipe, save_recipe
 from medgraft.train.record import FINISHED, STOPPED
 
 FREE = ("device", "checkpoint_seconds")  # what a resumed run may change
@@ -88,7 +87,7 @@ def circumstances(
 
 
 def write_beginning(
-    run: RunFolder, recipe: BaseRecipe, index: Index, rejects: pl.DataFrame
+    run: RunFolder, recipe: LoopRecipe, index: Index, rejects: pl.DataFrame
 ) -> None:
     """Write what a run is made of; from here on it can be resumed."""
     save_recipe(recipe, run.recipe)
@@ -96,11 +95,10 @@ def write_beginning(
     write_text(run.rejects, rejects.write_csv())
 
 
-def agree(device: torch.device, recipe: BaseRecipe, processes: Processes) -> Compute:
-    """How to compute: the first process chooses, and all compute alike."""
+def agree(device: torch.device, recipe: LoopRecipe, processes: Processes, *, dims: int) -> Compute:
+    """How to compute with a network of so many axes: the first process chooses, and all compute alike."""
     compute = Compute(device, "float32", "contiguous", "as the first does")
     if processes.first:
-        dims = find(recipe.backbone).dims
         compute = choose(device, recipe.precision, recipe.memory_format, default_cache(), dims=dims)
     short = processes.of_first(compute.precision == "bfloat16", device)
     last = processes.of_first(compute.memory_format == "channels_last", device)
@@ -118,7 +116,7 @@ def write_history(run: RunFolder, history: Sequence[Mapping[str, Any]]) -> None:
     write_text(run.history, table.write_csv())
 
 
-def check_same(run: RunFolder, recipe: BaseRecipe, index: Index, index_path: Path) -> None:
+def check_same(run: RunFolder, recipe: LoopRecipe, index: Index, index_path: Path) -> None:
     """Refuse to go on with a run under another recipe or with other rows.
 
     Args:

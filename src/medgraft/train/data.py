@@ -23,7 +23,7 @@ from medgraft.runs import RunFolder
 from medgraft.seeds import generator
 from medgraft.train.continuing import check_same_answers, split_like
 from medgraft.train.donor import check_donor
-from medgraft.train.recipe import BaseRecipe, Recipe
+from medgraft.train.recipe import BaseRecipe, ImageRecipe, Recipe
 from medgraft.train.samples import Samples, joined, load_samples
 from medgraft.train.slices import ALONG, Slicing, seen_shape, sliced
 from medgraft.train.supervised import Normalisation, Rows
@@ -302,7 +302,7 @@ def spatial_axes(index: Index) -> int:
     return 2  # the store will say why none can be read
 
 
-def channels_of(index: Index, recipe: BaseRecipe) -> int:
+def channels_of(index: Index, recipe: ImageRecipe) -> int:
     """Channels that images are prepared with: as the recipe says, else 3 if any image has colour."""
     if recipe.channels is not None:
         return recipe.channels

@@ -26,7 +26,7 @@ from medgraft.train.checkpoint import Checkpoint
 from medgraft.train.objective import Objective, Part
 from medgraft.train.optimisers import make_optimiser, restore_state, set_point, state_tensors
 from medgraft.train.processes import Processes
-from medgraft.train.recipe import BaseRecipe
+from medgraft.train.recipe import LoopRecipe
 from medgraft.train.schedules import Point, schedules
 from medgraft.train.stopping import Stop, stop_signals
 from medgraft.train.top import Member, Top
@@ -87,7 +87,7 @@ class Loop:
 
     objective: Objective
     batches: Batches
-    recipe: BaseRecipe
+    recipe: LoopRecipe
     folder: Path | None = None
     processes: Processes = field(default_factory=Processes)
     autocast: bool = False
@@ -377,11 +377,11 @@ class Loop:
         return True
 
 
-def validation_steps(recipe: BaseRecipe) -> int | None:
+def validation_steps(recipe: LoopRecipe) -> int | None:
     """Steps between validations, from examples; None for once an epoch.
 
     Examples:
-        >>> validation_steps(BaseRecipe(validate_every=8192, batch_size=16))
+        >>> validation_steps(LoopRecipe(validate_every=8192, batch_size=16))
         512
 
     Raises:

@@ -15,6 +15,7 @@ import torch
 
 from medgraft.errors import ArgumentError, DivergedError, TrainingError
 from medgraft.nets import outline
+from medgraft.nets.backbones import find
 from medgraft.prepare.store import default_cache
 from medgraft.train.batches import Batches
 from medgraft.train.beginning import agree
@@ -92,7 +93,7 @@ def range_test(
     if recipe.threads is not None:
         torch.set_num_threads(recipe.threads)
     device, alone = find_device(recipe.device, 0), Processes()
-    compute = agree(device, recipe, alone)
+    compute = agree(device, recipe, alone, dims=find(recipe.backbone).dims)
     task = find_task(recipe).load(index_path, recipe, default_cache(), memory_bytes=None)
     recipe = resolve(recipe, task.data, compute)
     torch.manual_seed(recipe.seed)

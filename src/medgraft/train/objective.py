@@ -38,10 +38,12 @@ class Part:
     Attributes:
         module: Whose tensors are saved; parts do not share parameters.
         groups: Its parameters that learn.
+        beta1: How slowly adam and adamw forget its gradients, in [0, 1), where no schedule says.
     """
 
     module: nn.Module
     groups: tuple[Group, ...]
+    beta1: float = 0.9
 
 
 @dataclass(frozen=True)

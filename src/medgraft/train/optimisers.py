@@ -9,10 +9,10 @@ from torch import Tensor
 from torch.optim import SGD, Adam, AdamW, Optimizer
 
 from medgraft.train.objective import Part
-from medgraft.train.recipe import BaseRecipe
+from medgraft.train.recipe import LoopRecipe
 
 
-def make_optimiser(part: Part, recipe: BaseRecipe) -> Optimizer:
+def make_optimiser(part: Part, recipe: LoopRecipe) -> Optimizer:
     """An optimiser over the groups of a part.
 
     Matrices and kernels decay; vectors (biases, scales of norms) do not. AdamW decays apart
@@ -38,7 +38,7 @@ def make_optimiser(part: Part, recipe: BaseRecipe) -> Optimizer:
     if recipe.optimiser == "sgd":
         return SGD(groups, lr=recipe.rate, momentum=0.9)
     kind = AdamW if recipe.optimiser == "adamw" else Adam
-    return kind(groups, lr=recipe.rate, betas=(0.9, recipe.beta2), fused=True)
+    return kind(groups, lr=recipe.rate, betas=(part.beta1, recipe.beta2), fused=True)
 
 
 def set_point(optimiser: Optimizer, rate: float, momentum: float | None) -> dict[str, float]:

@@ -74,6 +74,11 @@ def read_answering(run: RunFolder) -> dict[str, Any]:
             f" Finish it with `medgraft train INDEX --out {run.path} --resume`."
         )
     record: dict[str, Any] = read_json(run.weights_record)
+    if record.get("kind") == "generator":
+        raise TableError(
+            f"'{run.path}' must be a run that learnt labels, and is a generative model, which answers"
+            f" nothing. Draw samples of it: `medgraft generate sample {run.path} --out SAMPLES`."
+        )
     if "labels" not in record:
         raise TableError(
             f"'{run.path}' must be a run that learnt labels, and is a pretraining, which answers"

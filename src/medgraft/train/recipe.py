@@ -21,16 +21,22 @@ def _threshold(rule: str) -> str:
     return rule
 
 
-class BaseRecipe(BaseModel):
-    """What every training decides, whatever it learns. Abstract."""
-
+class _Settings(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+
+class NetworkRecipe(_Settings):
+    """Which network learns, and from which weights. Abstract."""
 
     backbone: str = Field("resnet18", description="Architecture, see `medgraft list backbones`.")
     weights: str = Field(
         "none", description="'none', 'imagenet', a .safetensors file or a run folder."
     )
     after: str | None = Field(None, description="Last stage to keep; all if not given.")
+
+
+class ImageRecipe(_Settings):
+    """How images are prepared. Abstract."""
 
     size: int = Field(224, ge=8, le=4096, description="Side of the prepared image, in pixels.")
     channels: Literal[1, 3] | None = Field(
@@ -42,6 +48,11 @@ class BaseRecipe(BaseModel):
     steps: tuple[str, ...] | None = Field(
         None, description="Preparation steps in full, instead of those that size makes."
     )
+
+
+class CuttingRecipe(_Settings):
+    """What is cut from images before a network sees them. Abstract."""
+
     slices: int | None = Field(
         None,
         ge=1,
@@ -59,6 +70,11 @@ class BaseRecipe(BaseModel):
         " one per axis; whole images if not given. Segmentation answers in windows of that size.",
     )
     patches_per_image: int = Field(1, ge=1, description="Patches of each image in an epoch.")
+
+
+class LoopRecipe(_Settings):
+    """What the loop needs to know, whatever it trains. Abstract."""
+
     augment: tuple[str, ...] = Field(
         ("films",), description="Augmentations or presets, such as rotate:degrees=15."
     )
@@ -106,6 +122,13 @@ class BaseRecipe(BaseModel):
     checkpoint_seconds: float = Field(
         60.0, ge=0, description="Time between checkpoints: the most that a crash can cost."
     )
+
+
+class BaseRecipe(LoopRecipe, CuttingRecipe, ImageRecipe, NetworkRecipe):
+    """What every training of a backbone decides, whatever it learns. Abstract.
+
+    Fields stand in the order of the bases from right to left: network, images, cuts, loop.
+    """
 
 
 class Recipe(BaseRecipe):
@@ -189,7 +212,7 @@ class Recipe(BaseRecipe):
     replicates: int = Field(1000, ge=0, description="Bootstrap replicates of each interval.")
 
 
-Kind = TypeVar("Kind", bound=BaseRecipe, default=Recipe)
+Kind = TypeVar("Kind", bound=LoopRecipe, default=Recipe)
 
 
 def load_recipe(path: Path, kind: type[Kind] = Recipe) -> Kind:  # type: ignore[assignment]
@@ -233,7 +256,7 @@ def check_recipe(
         raise ArgumentError(f"{first_problem(error, kind)}, in {where}") from error
 
 
-def save_recipe(recipe: BaseRecipe, path: Path) -> None:
+def save_recipe(recipe: LoopRecipe, path: Path) -> None:
     """Write a recipe with every default spelled out."""
     import yaml
 

@@ -11,6 +11,7 @@ import torch
 
 from medgraft.files import sha256, write_json
 from medgraft.nets import Created
+from medgraft.nets.backbones import find
 from medgraft.nets.network import Staged
 from medgraft.nets.weights import parameters, save_weights
 from medgraft.prepare.store import default_cache
@@ -95,7 +96,8 @@ class _Run:
     def _phases(self) -> None:
         device = find_device(self.recipe.device, self.processes.local)
         with self.record.phase("measure machine"):
-            compute = agree(device, self.recipe, self.processes)
+            dims = find(self.recipe.backbone).dims
+            compute = agree(device, self.recipe, self.processes, dims=dims)
         with self.record.phase("prepare"):
             self.task = self._task(compute)
         torch.manual_seed(self.recipe.seed)

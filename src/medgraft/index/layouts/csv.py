@@ -8,6 +8,7 @@ from pathlib import Path
 import polars as pl
 
 from medgraft.errors import TableError
+from medgraft.index.generated import GENERATED
 from medgraft.index.layouts import Asked, Found, layout
 from medgraft.index.layouts._guess import TRIED, guess, path_column
 from medgraft.index.layouts._tables import read_table, tables
@@ -179,6 +180,8 @@ def _arrange(
     frame = table.select(wanted).with_columns(as_label(table[name]) for name in asked.label)
     if asked.mask:
         frame = frame.with_columns(_masks(table, root, asked.mask, file, rejects))
+    if GENERATED in table.columns:  # never left out, or samples of a model would pass for images
+        frame = frame.with_columns(_generated(table[GENERATED], file))
     if asked.split:
         frame = frame.with_columns(_parts(table[asked.split], file).alias("split"))
     return frame
@@ -229,6 +232,20 @@ def _parts(column: pl.Series, file: Path) -> pl.Series:
             f" '{file.name}' holds {', '.join(map(repr, unknown[:5]))}."
         )
     return column.replace_strict({name: part_of(name) for name in names}, return_dtype=pl.String)
+
+
+def _generated(column: pl.Series, file: Path) -> pl.Series:
+    words = {"true": True, "1": True, "false": False, "0": False}
+    said = column.cast(pl.String).str.strip_chars().str.to_lowercase()
+    unknown = sorted(set(said.drop_nulls().unique()) - {*words, ""})
+    if unknown:
+        raise TableError(
+            f"{GENERATED!r} must be true, false or empty, since it says which images a model made;"
+            f" that of '{file.name}' holds {', '.join(map(repr, unknown[:5]))}. Rename the column if"
+            " it means something else."
+        )
+    found = said.replace_strict(words, default=None, return_dtype=pl.Boolean)
+    return found.alias(GENERATED)
 
 
 def _once_each(frame: pl.DataFrame, labels: tuple[str, ...]) -> tuple[pl.DataFrame, list[Reject]]:

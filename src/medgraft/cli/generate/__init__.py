@@ -1,0 +1,1 @@
+"""Generative models: train one, and draw samples that can never be judged on."""
