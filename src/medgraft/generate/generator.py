@@ -248,8 +248,9 @@ def turned(one: Tensor, two: Tensor, share: Tensor) -> Tensor:
     """Codes on the way from one to another, shape (len(share), D), by spherical interpolation.
 
     Examples:
-        >>> turned(torch.tensor([1.0, 0.0]), torch.tensor([0.0, 1.0]), torch.tensor([0.5])).norm().item()
-        1.0
+        >>> one, two = torch.tensor([2.0, 0.0]), torch.tensor([0.0, 2.0])
+        >>> round(turned(one, two, torch.tensor([0.5])).norm().item(), 4)
+        2.0
     """
     cosine = torch.dot(one, two) / (one.norm() * two.norm()).clamp(min=1e-12)
     angle = cosine.clamp(-1, 1).acos()
@@ -257,7 +258,7 @@ def turned(one: Tensor, two: Tensor, share: Tensor) -> Tensor:
     if float(angle.sin()) < 1e-4:  # the same direction, or the opposite one: a straight line
         return (1 - share) * one + share * two
     way: Tensor = ((1 - share) * angle).sin() * one + (share * angle).sin() * two
-    return way / angle.sin()
+    return torch.div(way, angle.sin())
 
 
 def load_generator(run: str | Path | RunFolder, *, device: str = "cpu") -> Generator:

@@ -19,8 +19,8 @@ def kl_divergence(mu: Tensor, log_variance: Tensor) -> Tensor:
     Source: Kingma and Welling 2014, arXiv:1312.6114, appendix B.
 
     Examples:
-        >>> kl_divergence(torch.tensor([[0.0, 0.0], [1.0, 0.0]]), torch.zeros(2, 2)).tolist()
-        [0.0, 0.5]
+        >>> kl_divergence(torch.tensor([[3.0, 0.0], [1.0, 0.0]]), torch.zeros(2, 2)).tolist()
+        [4.5, 0.5]
     """
     return -0.5 * (1 + log_variance - mu.square() - log_variance.exp()).sum(dim=1)
 
