@@ -331,3 +331,95 @@ def test_outlines_of_inbreast_that_cannot_be_cost_their_film_a_reject(tree, old,
     found = list(reasons(build(root, workers=0).index).values())
     assert len(found) == 1
     assert reason in found[0]
+
+
+def candidates(root, *lines, name="candidates_V2.csv"):
+    head = "seriesuid,coordX,coordY,coordZ,class\n"
+    (root / name).write_text(head + "".join(f"{line}\n" for line in lines))
+
+
+def test_candidates_of_luna16_are_patches_grouped_by_scan_in_official_folds(tree):
+    root = tree("luna16")
+    long = "1.3.6.1.4.1.14519.5.2.1.6279.6001.100225287222365663678666836860"
+    candidates(
+        root,
+        f"{long},-9.3,-18.6,-27.5,1",
+        f"{long},-9.3,-18.6,-27.5,1",
+        f"{long},-8.0,-18.0,-25.0,0",
+        "1.3.6.1,-10,-20,-30,0",
+        "1.3.6.1,999,-20,-30,0",
+        "1.3.6.1,far,-20,-30,0",
+        "1.3.6.1,1,2,3,7",
+        "1.9.9,1,2,3,1",
+    )
+    built = build(root, asked=Asked(label=("candidate",)), workers=0)
+    frame = built.index.frame.sort("path")
+    assert frame["candidate"].to_list() == [0, 1, 0]
+    assert frame["group"].to_list() == [long, long, "1.3.6.1"]
+    assert frame["fold"].to_list() == [0, 0, 3]
+    assert frame["path"][1] == f"subset0/{long}.mhd#at/-9.3,-18.6,-27.5/48mm"
+    assert frame["image_id"].n_unique() == 3
+    found = sorted(built.index.rejects["reason"])
+    assert found[0].startswith("a line of candidates_V2.csv holds no place")
+    assert found[2:3] == ["candidates_V2.csv names it, and there is no such scan"]
+    assert "outside of 4 x 5 x 6" in found[3]
+    assert [note[:2] for note in built.notes[1:]] == ["1 ", "2 "]
+    assert "annotated nodules are no candidate" in built.notes[2]
+
+
+def test_candidates_that_are_out_of_use_are_taken_only_where_there_are_no_others(tree):
+    root = tree("luna16")
+    (root / "candidates_V2.csv").unlink()
+    candidates(root, "1.3.6.1,-10,-20,-30,0", name="candidates.csv")
+    (root / "annotations.csv").write_text(
+        "seriesuid,coordX,coordY,coordZ,diameter_mm\n1.3.6.1,-10,-20,-30,4\n"
+    )
+    built = build(root, asked=Asked(label=("candidate",)), workers=0)
+    assert built.notes[-1].startswith("candidates.csv is out of use")
+    assert "1 annotated nodules are no candidate" in built.notes[1]
+    with pytest.raises(ArgumentError, match="or candidate"):
+        build(root, asked=Asked(label=("nodule", "candidate")), workers=0)
+    assert build(root, asked=Asked(label=("none",)), workers=0).index.labels == ()
+
+
+def test_readings_of_lidc_without_series_and_series_without_readings_are_said(tree):
+    root = tree("lidc")
+    first, second, third = sorted(root.rglob("069.xml"))
+    third.write_text(second.read_text())
+    (root / "LIDC-XML-only").mkdir()
+    (root / "LIDC-XML-only/999.xml").write_text(first.read_text().replace("6001.0", "6001.77"))
+    built = build(root, asked=Asked(label=("malignant", "nodule")), workers=0)
+    assert built.index.frame["nodule"].to_list() == [1, 1]
+    assert sorted(reasons(built.index).values()) == [
+        "no CT series has the UID '1.3.6.1.4.1.14519.5.2.1.6279.6001.77'",
+        "no XML file reads it",
+    ]
+    assert [note.split()[0] for note in built.notes] == ["malignancy", "1", "1"]
+    assert "read a series that another file reads" in built.notes[2]
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "reason"),
+    [
+        ("<xCoord>1</xCoord>", "<xCoord>NaN</xCoord>", "has no column, row or z"),
+        ("<xCoord>1</xCoord>", "<xCoord>one</xCoord>", "could not convert"),
+        ("?>", '?><!DOCTYPE a [<!ENTITY b "c">]>', "it defines the entity 'b'"),
+        ("</LidcReadMessage>", "", "no element found"),
+    ],
+)
+def test_readings_of_lidc_that_cannot_be_cost_one_scan(tree, old, new, reason):
+    root = tree("lidc")
+    file = min(root.rglob("069.xml"))
+    file.write_text(file.read_text().replace(old, new, 1))
+    index = build(root, workers=0).index
+    assert len(index) == 2
+    assert any(reason in text for text in reasons(index).values())
+
+
+def test_a_million_readings_of_one_scan_are_refused_at_once(tree):
+    root = tree("lidc")
+    file = min(root.rglob("069.xml"))
+    one = "<unblindedReadNodule></unblindedReadNodule>"
+    file.write_text(file.read_text().replace("<nonNodule>", one * 300_000 + "<nonNodule>", 1))
+    index = build(root, workers=0).index
+    assert any("at most 1000 readings" in text for text in reasons(index).values())

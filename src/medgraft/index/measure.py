@@ -5,6 +5,7 @@ The workers of the pool import this file, so it stays free of tables and their p
 
 from __future__ import annotations
 
+import hashlib
 import zipfile
 import zlib
 from collections.abc import Iterator, Mapping, Sequence
@@ -91,9 +92,7 @@ def _measure_file(
     try:
         row: dict[str, Any] = {
             "path": path,
-            "image_id": content_id(
-                Path(str(file).partition("#")[0]) if not file.exists() else file
-            ),
+            "image_id": content_id(file) if file.exists() else _member_id(str(file)),
         }
         if is_marked(file):
             row["generated"] = True
@@ -212,6 +211,12 @@ def _mask_id(mask: str) -> str:
         return content_id(Path(mask))
     file, _, member = mask.partition("#")
     return f"{content_id(Path(file))}#{member}"
+
+
+def _member_id(path: str) -> str:
+    """A hash of one of several images in a file: of the file, and of what is asked of it."""
+    file, _, member = path.partition("#")
+    return hashlib.sha256(f"{content_id(Path(file))}#{member}".encode()).hexdigest()
 
 
 def _member_scan(image: np.ndarray, source: str) -> Scan:

@@ -233,12 +233,12 @@ def dive(root: Path, ending: str, most: int = 200) -> str | None:
 
     Where `peek` looks near first, this follows the first folder down to its end before the
     second: sets that keep a folder per patient are known by their first patient. At most `most`
-    folders are entered and `most` entries of each looked at.
+    folders are entered and four times as many entries of each looked at.
 
     Args:
         root: The folder.
         ending: How the name ends, in lower case.
-        most: Folders, and entries of each.
+        most: Folders.
 
     Returns:
         Its path relative to `root`; None if none is found, or `root` is no folder.
@@ -250,7 +250,7 @@ def dive(root: Path, ending: str, most: int = 200) -> str | None:
         folder = folders.pop()
         try:
             with os.scandir(root / folder) as entries:
-                first = sorted(islice(entries, most), key=lambda e: e.name)
+                first = sorted(islice(entries, 4 * most), key=lambda e: e.name)
         except OSError:
             continue
         inner = []

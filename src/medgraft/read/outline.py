@@ -56,4 +56,5 @@ def _joined(outline: np.ndarray) -> np.ndarray:
     part = np.arange(total) - np.repeat(np.cumsum(counts) - counts, counts)
     share = part / np.repeat(counts, counts)
     points = np.repeat(outline, counts, axis=0) + np.repeat(ways, counts, axis=0) * share[:, None]
-    return np.rint(points).astype(np.int64)
+    pixels: np.ndarray = np.rint(points).astype(np.int64)
+    return pixels
