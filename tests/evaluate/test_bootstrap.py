@@ -48,6 +48,15 @@ def test_how_the_work_is_cut_changes_no_number(monkeypatch):
     np.testing.assert_allclose(pieces, whole, rtol=1e-12)
 
 
+def test_draws_that_are_remembered_are_those_that_are_drawn_again(monkeypatch):
+    task = [(cases(), [metrics.get(name) for name in metrics.names()])]
+    remembered = bootstrap.replicate(task, replicates=50, seed=3)
+    monkeypatch.setattr(bootstrap, "KEPT", 0)
+    np.testing.assert_array_equal(bootstrap.replicate(task, replicates=50, seed=3), remembered)
+    other = bootstrap.replicate(task, replicates=50, seed=4)
+    assert not np.array_equal(other, remembered)
+
+
 def test_replicates_equal_a_loop_that_repeats_rows():
     rows = cases()
     found = bootstrap.replicate([(rows, [AUROC])], replicates=20, seed=5)[0][0]

@@ -8,7 +8,7 @@ from loops_of_metrics import TWINS
 
 from medgraft.errors import ArgumentError, ShapeError, UndefinedMetricError
 from medgraft.evaluate.metrics import metrics
-from medgraft.evaluate.sample import Cases, Sample
+from medgraft.evaluate.sample import Cases, Counts, Sample
 
 ALL = [metrics.get(name) for name in metrics.names()]
 GRID = st.sampled_from([0.0, 0.05, 0.2, 1 / 3, 0.4, 0.5, 2 / 3, 0.8, 1.0])
@@ -104,9 +104,9 @@ def test_replicates_equal_a_loop_over_the_same_draws(metric):
     truth, score = table(60, seed=3)
     score = score.round(1)  # ties
     patient = np.random.default_rng(4).integers(0, 20, 60)
-    counts = np.random.default_rng(5).multinomial(20, [1 / 20] * 20, size=25).astype(float)
+    counts = np.random.default_rng(5).multinomial(20, [1 / 20] * 20, size=25)
     cases = Cases(truth, score, score >= 0.5, patient, 20)
-    together = metric.formula(Sample(cases, counts))
+    together = metric.formula(Sample(cases, Counts.of(counts)))
     for row, replicate in zip(counts, together, strict=True):
         rows = np.repeat(np.arange(60), row[patient].astype(int))
         alone = metric(truth[rows], read(metric, score)[rows])

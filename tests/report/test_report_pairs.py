@@ -12,7 +12,7 @@ from report_outline import Outline
 
 from medgraft.cli.__main__ import main
 from medgraft.errors import ArgumentError, TableError
-from medgraft.evaluate import auroc, bootstrap, delong, holm
+from medgraft.evaluate import auroc, bootstrap, delong, holm, paired
 from medgraft.evaluate.metrics import metrics
 from medgraft.report import write_comparison
 from medgraft.report.figures import canvas, forest
@@ -109,6 +109,23 @@ def test_agrees_with_a_loop_over_the_same_replicates(binary_trio, name, tmp_path
         draws.append(values[1] - values[0])
     entry = found["differences"][0]["metrics"][name]
     assert [entry["low"], entry["high"]] == pytest.approx(np.quantile(draws, [0.025, 0.975]))
+
+
+def test_runs_that_are_measured_once_differ_as_each_pair_does(trio, tmp_path):
+    found, _ = compared(trio, tmp_path, replicates=40)
+    names = found["names"]
+    frames = [pl.read_parquet(r / "predictions.parquet") for r in trio]
+    frames = [frame.filter(pl.col("split") == "test") for frame in frames]
+    said = [json.loads((r / "evaluation.json").read_text()) for r in trio]
+    (truth, first), patients = arrays(frames[0], names), frames[0]["patient_id"].to_list()
+    for number, one in enumerate(found["differences"], start=1):
+        alone = paired(
+            truth, first, arrays(frames[number], names)[1], names=names, kind=found["kind"],
+            patients=patients, positive=found["positive"], replicates=40,
+            first_thresholds=said[0]["threshold"], second_thresholds=said[number]["threshold"],
+        )  # fmt: skip
+        assert one["metrics"] == alone["metrics"]
+        assert one["classes"] == alone["classes"]
 
 
 def test_delong_is_that_of_each_class_and_of_their_mean(trio, tmp_path):

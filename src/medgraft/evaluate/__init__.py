@@ -1,4 +1,4 @@
-"""Judge predictions: metrics, intervals, thresholds, curves. Needs numpy only."""
+"""Judge predictions: metrics, intervals, thresholds, curves. Needs numpy and scipy."""
 
 from medgraft.evaluate.alc import alc
 from medgraft.evaluate.confusion import confusion

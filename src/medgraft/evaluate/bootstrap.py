@@ -9,26 +9,28 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import lru_cache
 from typing import Literal
 
 import numpy as np
 
 from medgraft.errors import ArgumentError
-from medgraft.evaluate.check import Floats
+from medgraft.evaluate.check import Floats, Integers
 from medgraft.evaluate.metrics import Metric
-from medgraft.evaluate.sample import Cases, Sample, ratio
+from medgraft.evaluate.sample import Cases, Counts, Sample, ratio
 from medgraft.machine import cores
 from medgraft.seeds import generator
 
 DRAW = 4  # replicates per generator: fixed, so that how the work is cut changes no number
-CHUNK = 2**18  # weights per array: what stays in a processor's cache
+CHUNK = 2**19  # weights per array: few passes over the rows, and yet what a cache can hold
+KEPT = 2**26  # weights that are remembered at most: 128 MB in 16 bits
 WORKERS = 8  # at most; beyond that memory is the limit
 
 Rule = Literal["linear", "order"]
 Task = tuple[Cases, Sequence[Metric]]
 
 
-def draw(units: int, replicates: int, seed: int, *, first: int = 0) -> Floats:
+def draw(units: int, replicates: int, seed: int, *, first: int = 0) -> Integers:
     """How often each replicate draws each unit, shape (replicates, units); rows sum to `units`.
 
     Args:
@@ -39,17 +41,45 @@ def draw(units: int, replicates: int, seed: int, *, first: int = 0) -> Floats:
 
     Examples:
         >>> draw(3, 2, seed=0).sum(axis=1)
-        array([3., 3.])
+        array([3, 3])
     """
     blocks = range(first // DRAW, -(-(first + replicates) // DRAW))
     counts = np.concatenate([_block(units, seed, block) for block in blocks])
     return counts[:replicates]
 
 
-def _block(units: int, seed: int, block: int) -> Floats:
+def _block(units: int, seed: int, block: int) -> Integers:
     drawn = generator(seed, "bootstrap", block).integers(0, units, size=(DRAW, units))
     drawn += units * np.arange(DRAW)[:, None]
-    return np.bincount(drawn.ravel(), minlength=DRAW * units).reshape(DRAW, units).astype(float)
+    return np.bincount(drawn.ravel(), minlength=DRAW * units).reshape(DRAW, units)
+
+
+class _Draws:
+    """The draws of one number of units and one seed, part by part.
+
+    What was drawn last is remembered where it is small: runs that are compared ask for the same
+    draws one after the other, and drawing takes as long as measuring three labels.
+    """
+
+    def __init__(self, units: int, replicates: int, seed: int) -> None:
+        self.units, self.replicates, self.seed = units, replicates, seed
+        self.whole = (
+            _remembered(units, replicates, seed) if 0 < units * replicates <= KEPT else None
+        )
+
+    def part(self, first: int, count: int) -> Counts:
+        count = min(count, self.replicates - first)
+        if self.whole is not None:
+            return Counts.of(self.whole[first : first + count])
+        return Counts.of(draw(self.units, count, self.seed, first=first))
+
+
+@lru_cache(maxsize=1)
+def _remembered(units: int, replicates: int, seed: int) -> Integers:
+    counts = draw(units, replicates, seed)
+    small: Integers = np.asfortranarray(counts, dtype=np.uint16 if units < 2**16 else np.int32)
+    small.flags.writeable = False
+    return small
 
 
 def replicate(tasks: Sequence[Task], *, replicates: int, seed: int) -> list[list[Floats]]:
@@ -70,13 +100,14 @@ def replicate(tasks: Sequence[Task], *, replicates: int, seed: int) -> list[list
     _not_negative(replicates)
     units = tasks[0][0].units
     step = _step([cases for cases, _ in tasks])
+    draws = _Draws(units, replicates, seed)
 
     def part(first: int) -> list[list[Floats]]:
-        counts = draw(units, min(step, replicates - first), seed, first=first)
+        counts = draws.part(first, step)
         return [values(Sample(cases, counts), wanted) for cases, wanted in tasks]
 
     for cases, _ in tasks:
-        _ = cases.ranking  # sorted once, before the threads ask for it
+        _ = cases.ranking, cases.by_unit  # sorted once, before the threads ask for it
     with ThreadPoolExecutor(min(WORKERS, cores())) as pool:
         parts = list(pool.map(part, range(0, replicates, step)))
     return [
@@ -100,13 +131,9 @@ def resample(
         Shape (replicates, ...).
     """
     step = _step([cases])
+    draws = _Draws(cases.units, replicates, seed)
     return np.concatenate(
-        [
-            statistic(
-                Sample(cases, draw(cases.units, min(step, replicates - first), seed, first=first))
-            )
-            for first in range(0, replicates, step)
-        ]
+        [statistic(Sample(cases, draws.part(first, step))) for first in range(0, replicates, step)]
     )
 
 
@@ -134,7 +161,7 @@ def means(of_units: Floats, *, replicates: int, seed: int) -> Floats:
     return np.concatenate(parts) if parts else np.empty((0, of_units.shape[1]))
 
 
-def mean_of_defined(of_units: Floats, counts: Floats | None = None) -> Floats:
+def mean_of_defined(of_units: Floats, counts: np.ndarray | None = None) -> Floats:
     """Means of the columns over the units that define them, each unit counted so often.
 
     Args:
@@ -148,8 +175,7 @@ def mean_of_defined(of_units: Floats, counts: Floats | None = None) -> Floats:
         >>> mean_of_defined(np.array([[1.0, np.nan], [3.0, 5.0]]))
         array([[2., 5.]])
     """
-    if counts is None:
-        counts = np.ones((1, len(of_units)))
+    counts = np.ones((1, len(of_units))) if counts is None else counts.astype(np.float64)
     defined = ~np.isnan(of_units)
     total = np.einsum("rp,pf->rf", counts, np.where(defined, of_units, 0.0))
     weight = np.einsum("rp,pf->rf", counts, defined.astype(float))
@@ -176,7 +202,7 @@ def values(sample: Sample, wanted: Sequence[Metric]) -> list[Floats]:
 
 def once(cases: Cases) -> Sample:
     """The sample in which every row counts once."""
-    return Sample(cases, np.ones((1, cases.units)))
+    return Sample(cases, Counts.of(np.ones((1, cases.units))))
 
 
 def _joined(parts: list[Floats]) -> Floats:

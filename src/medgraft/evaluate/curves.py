@@ -210,7 +210,7 @@ def _swept(sample: Sample) -> tuple[Floats, Floats]:
     order = np.argsort(-sample.score, kind="stable")
     falling = sample.score[order]
     ends = np.flatnonzero(np.r_[falling[1:] != falling[:-1], True])
-    weights = np.take(sample.counts, sample.cases.unit[order], axis=1)
+    weights = sample.weights[:, order]
     true = np.cumsum(weights * sample.truth[order], axis=1)[:, ends]
     called = np.cumsum(weights, axis=1)[:, ends]
     nothing = np.zeros((len(weights), 1))

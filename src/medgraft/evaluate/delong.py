@@ -7,6 +7,7 @@ one patient are not independent.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from math import erfc, sqrt
 from statistics import NormalDist
@@ -16,8 +17,7 @@ import numpy as np
 
 from medgraft.errors import ArgumentError, ShapeError, UndefinedMetricError
 from medgraft.evaluate import check
-from medgraft.evaluate.check import Bools, Floats, Integers
-from medgraft.evaluate.metrics.auroc import auroc
+from medgraft.evaluate.check import Bools, Floats, Integers, Units
 
 
 @dataclass(frozen=True)
@@ -68,25 +68,13 @@ def delong(
         >>> round(found.first, 3), round(found.second, 3), round(found.p, 3)
         (0.889, 0.444, 0.074)
     """
-    if not 0 < confidence < 1:
-        raise ArgumentError(f"confidence must be in (0, 1), got {confidence}")
     positive = check.truths(truth)
-    scores = [
-        check.scores(score, len(positive), what=what)
-        for what, score in (("first", first), ("second", second))
-    ]
     units = check.units(patients, len(positive))
-    fewest = int(min(positive.sum(), (~positive).sum()))
-    if fewest < 2 or units.count < 2:
-        raise UndefinedMetricError(
-            f"delong needs at least 2 rows of each class and 2 {units.name}s, got"
-            f" {int(positive.sum())} positive and {int((~positive).sum())} negative rows of"
-            f" {units.count}"
-        )
-    areas = [auroc(positive, score) for score in scores]
-    error = _error(positive, scores[0], scores[1], units.of_row, units.count)
-    difference = areas[1] - areas[0]
-    return _comparison(areas[0], areas[1], difference, error, confidence)
+    one, other = (
+        place(positive, check.scores(score, len(positive), what=what), units)
+        for what, score in (("first", first), ("second", second))
+    )
+    return delong_of_placed([one], [other], confidence=confidence)
 
 
 def delong_of_mean(
@@ -126,23 +114,103 @@ def delong_of_mean(
                 f"{what} must have the shape of truth, {values.shape}, got {score.shape}"
             )
     units = check.units(patients, len(values))
-    found, pulls = [], np.zeros((values.shape[1], units.count))
-    for label, column in enumerate(values.T):
-        rows = np.flatnonzero((column == 0) | (column == 1))
-        of_row = units.of_row[rows]
-        one, other = (score[rows, label] for score in scores)
-        known = None if patients is None else of_row
-        found.append(delong(column[rows], one, other, known, confidence=confidence))
-        pulls[label] = sum(_pulls(column[rows] == 1, one, other, of_row, units.count))
-    together = pulls @ pulls.T * units.count / (units.count - 1)
-    np.fill_diagonal(together, [one.error**2 for one in found])
-    return _comparison(
-        float(np.mean([one.first for one in found])),
-        float(np.mean([one.second for one in found])),
-        float(np.mean([one.difference for one in found])),
-        sqrt(max(float(together.mean()), 0.0)),
-        confidence,
+    one, other = (
+        [place_known(column, score[:, k], units) for k, column in enumerate(values.T)]
+        for score in scores
     )
+    return delong_of_placed(one, other, confidence=confidence)
+
+
+@dataclass(frozen=True)
+class Placed:
+    """The rows of one label, each placed among all rows of the other class by the scores of one model.
+
+    All that a comparison with another model needs: of many models each is placed once.
+
+    Attributes:
+        positive: Whether the row is positive, shape (N,).
+        right: Share of the other class that the row is ordered rightly against, ties half, (N,).
+        area: AUROC; NaN without both classes.
+        unit: Number of the patient (or image) of each row, shape (N,).
+        units: How many there are, those without a row of this label included.
+        unit_name: "patient" or "image".
+    """
+
+    positive: Bools
+    right: Floats
+    area: float
+    unit: Integers
+    units: int
+    unit_name: str
+
+
+def place_known(truth: Floats, score: Floats, units: Units) -> Placed:
+    """Place the rows whose truth is 1 or 0, shapes (N,)."""
+    rows = np.flatnonzero((truth == 0) | (truth == 1))
+    known = Units(units.of_row[rows], units.count, units.name)
+    return place(truth[rows] == 1, check.scores(score[rows], len(rows)), known)
+
+
+def place(positive: Bools, score: Floats, units: Units) -> Placed:
+    """Place every row, by one sort; shapes (N,)."""
+    order = np.argsort(score)
+    sorted_score = score[order]
+    new = np.r_[True, sorted_score[1:] != sorted_score[:-1]][: len(order)]
+    starts, run = np.flatnonzero(new), np.cumsum(new) - 1
+    ends = np.r_[starts[1:], len(order)][: len(starts)]
+    up = np.r_[0, np.cumsum(positive[order])]  # positives before each place
+    down = np.arange(len(up)) - up
+    of_positives, of_negatives = up[starts] + up[ends], down[starts] + down[ends]
+    ups, downs = int(up[-1]), int(down[-1])
+    # Twice the rows of the other class that are below: those beside it count once.
+    below = np.where(positive[order], of_negatives[run], of_positives[run])
+    right = np.empty(len(order))
+    others = np.where(positive[order], max(downs, 1), max(ups, 1))
+    right[order] = np.where(positive[order], below, 2 * others - below) / (2 * others)
+    area = below[positive[order]].sum() / (2 * ups * downs) if ups and downs else np.nan
+    return Placed(positive, right, float(area), units.of_row, units.count, units.name)
+
+
+def delong_of_placed(
+    first: Sequence[Placed], second: Sequence[Placed], *, confidence: float = 0.95
+) -> Comparison:
+    """Compare two models by the mean of the AUROCs of several labels.
+
+    Args:
+        first: Each label by the scores of the first model.
+        second: The same rows of the same labels by those of the second.
+        confidence: Of the interval.
+
+    Raises:
+        UndefinedMetricError: If a label lacks two rows of each class, or there is one patient.
+        ArgumentError: If `confidence` is not in (0, 1).
+    """
+    if not 0 < confidence < 1:
+        raise ArgumentError(f"confidence must be in (0, 1), got {confidence}")
+    for one in first:
+        _check_enough(one)
+    gains = [other.right - one.right for one, other in zip(first, second, strict=True)]
+    pulls = [_pulls(one, gain) for one, gain in zip(first, gains, strict=True)]
+    errors = [_error(one, *pull) for one, pull in zip(first, pulls, strict=True)]
+    areas = [float(np.mean([one.area for one in model])) for model in (first, second)]
+    difference = float(np.mean([b.area - a.area for a, b in zip(first, second, strict=True)]))
+    together = np.stack([ups + downs for ups, downs in pulls])
+    units = first[0].units
+    shared = together @ together.T * units / max(units - 1, 1)
+    np.fill_diagonal(shared, np.square(errors))
+    error = errors[0] if len(errors) == 1 else sqrt(max(float(shared.mean()), 0.0))
+    return _comparison(areas[0], areas[1], difference, error, confidence)
+
+
+def _check_enough(one: Placed) -> None:
+    ups = int(one.positive.sum())
+    downs = len(one.positive) - ups
+    held = _held(one.unit)
+    if min(ups, downs) < 2 or held < 2:
+        raise UndefinedMetricError(
+            f"delong needs at least 2 rows of each class and 2 {one.unit_name}s, got"
+            f" {ups} positive and {downs} negative rows of {held}"
+        )
 
 
 def _table(values: Any, what: str) -> Floats:
@@ -160,21 +228,20 @@ def _comparison(
     return Comparison(first, second, difference, error, difference - reach, difference + reach, p)
 
 
-def _pulls(
-    positive: Bools, first: Floats, second: Floats, unit: Integers, units: int
-) -> tuple[Floats, Floats]:
+def _pulls(one: Placed, gain: Floats) -> tuple[Floats, Floats]:
     """How far each unit pulls the difference, by its positives and its negatives, (units,) each."""
-    gain = _contributions(positive, second) - _contributions(positive, first)
-    return (
-        _spread(gain[positive], unit[positive], units),
-        _spread(gain[~positive], unit[~positive], units),
+    of_positives, of_negatives = (
+        _spread(gain[rows], one.unit[rows], one.units) for rows in (one.positive, ~one.positive)
     )
+    return of_positives, of_negatives
 
 
-def _error(positive: Bools, first: Floats, second: Floats, unit: Integers, units: int) -> float:
-    of_positives, of_negatives = _pulls(positive, first, second, unit, units)
+def _error(one: Placed, of_positives: Floats, of_negatives: Floats) -> float:
+    units = _held(one.unit)
     shared = (of_positives * of_negatives).sum() * units / (units - 1)
-    variance = _scaled(of_positives, unit[positive]) + _scaled(of_negatives, unit[~positive])
+    variance = _scaled(of_positives, one.unit[one.positive]) + _scaled(
+        of_negatives, one.unit[~one.positive]
+    )
     return sqrt(max(variance + 2 * shared, 0.0))  # shared is 0 where no patient has both classes
 
 
@@ -184,20 +251,10 @@ def _spread(values: Floats, unit: Integers, units: int) -> Floats:
 
 
 def _scaled(spread: Floats, unit: Integers) -> float:
-    held = len(np.unique(unit))
+    held = _held(unit)
     return float((spread**2).sum() * held / max(held - 1, 1))
 
 
-def _contributions(positive: Bools, score: Floats) -> Floats:
-    """Share of the other class that each row is ordered rightly against, ties half, shape (N,)."""
-    up, down = np.sort(score[positive]), np.sort(score[~positive])
-    right = np.empty(len(score))
-    right[positive] = _below(down, score[positive])
-    right[~positive] = 1 - _below(up, score[~positive])
-    return right
-
-
-def _below(others: Floats, score: Floats) -> Floats:
-    left = np.searchsorted(others, score, side="left")
-    right = np.searchsorted(others, score, side="right")
-    return np.asarray((left + right) / (2 * len(others)))
+def _held(unit: Integers) -> int:
+    """How many units have a row."""
+    return int(np.count_nonzero(np.bincount(unit)))

@@ -126,7 +126,7 @@ def measure(
 def measure_table(
     table: Predictions,
     *,
-    wanted: Sequence[str],
+    wanted: Sequence[str] | None = None,
     replicates: int,
     seed: int,
     thresholds: float | Mapping[str, float] | None = None,

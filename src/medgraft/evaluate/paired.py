@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from medgraft.evaluate.bootstrap import Rule
-from medgraft.evaluate.measure import Measured, Writer, measure
+from medgraft.evaluate.measure import Measured, Measurement, Writer, measure
 
 
 def paired(
@@ -74,19 +74,40 @@ def paired(
         )
         for probability, thresholds in ((first, first_thresholds), (second, second_thresholds))
     ]
-    one, other = models
-    write = Writer(one.units, confidence, rule)
+    return differences(*models, replicates=replicates, seed=seed, confidence=confidence, rule=rule)
+
+
+def differences(
+    first: Measurement,
+    second: Measurement,
+    *,
+    replicates: int,
+    seed: int,
+    confidence: float = 0.95,
+    rule: Rule = "linear",
+) -> dict[str, Any]:
+    """What `paired` returns, of two models that are measured already: of many, each once.
+
+    Args:
+        first: The first model, measured with these replicates and this seed.
+        second: The second one, on the same rows.
+        replicates: For the record.
+        seed: Likewise.
+        confidence: Share of replicates inside an interval.
+        rule: How its ends are read off, see `bootstrap.interval`.
+    """
+    write = Writer(first.units, confidence, rule)
     return {
-        "n_images": one.asked.rows,
-        "n_patients": one.units.count if one.units.name == "patient" else None,
+        "n_images": first.asked.rows,
+        "n_patients": first.units.count if first.units.name == "patient" else None,
         "replicates": replicates,
-        "unit": one.units.name,
+        "unit": first.units.name,
         "confidence": confidence,
         "seed": seed,
-        "metrics": _differences(one.metrics, other.metrics, write),
+        "metrics": _differences(first.metrics, second.metrics, write),
         "classes": {
-            name: _differences(table, other.classes[name], write)
-            for name, table in one.classes.items()
+            name: _differences(table, second.classes[name], write)
+            for name, table in first.classes.items()
         },
     }
 

@@ -7,13 +7,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
 import polars as pl
 
 from medgraft.errors import ArgumentError, TableError
+from medgraft.evaluate import check
 from medgraft.evaluate.check import Floats
+from medgraft.evaluate.delong import Placed, place_known
 from medgraft.registry import unknown_name
 
 
@@ -36,6 +39,15 @@ class Predictions:
     probability: Floats
     patients: tuple[str, ...] | None
     positive: str | None
+
+    @cached_property
+    def placed(self) -> tuple[Placed, ...]:
+        """The known rows of each label, for DeLong's test against any other model."""
+        units = check.units(self.patients, len(self.truth))
+        return tuple(
+            place_known(truth, score, units)
+            for truth, score in zip(self.truth.T, self.probability.T, strict=True)
+        )
 
     def frame(self) -> pl.DataFrame:
         """The rows as `predictions.parquet` holds them."""

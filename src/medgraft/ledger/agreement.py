@@ -127,7 +127,8 @@ class _Units:
         units = sorted({self.of[image] for image in images})
         place = {unit: number for number, unit in enumerate(units)}
         rows = [place[self.of[image]] for image in images]
-        return len(units), draw(len(units), self.replicates, self.seed)[:, rows]
+        drawn = draw(len(units), self.replicates, self.seed)
+        return len(units), drawn[:, rows].astype(np.float64)
 
 
 def _cohen(

@@ -10,9 +10,13 @@ import numpy as np
 import polars as pl
 
 from medgraft.errors import ArgumentError, ShapeError, TableError, UndefinedMetricError
-from medgraft.evaluate import delong, delong_of_mean, holm, paired
+from medgraft.evaluate import holm
+from medgraft.evaluate.delong import delong_of_placed
+from medgraft.evaluate.measure import Measurement, measure_table
+from medgraft.evaluate.paired import differences
 from medgraft.evaluate.segmentation import paired_segmentation
 from medgraft.evaluate.table import Predictions
+from medgraft.progress import track
 from medgraft.report.contracts import Evaluation
 from medgraft.report.rows import BY_ORDER, by_order, same_rows
 from medgraft.report.saved import Saved
@@ -74,19 +78,32 @@ def compare(
 def _of_labels(
     saved: Sequence[Saved], names: Sequence[str], replicates: int, seed: int
 ) -> list[dict[str, Any]]:
-    rows = same_rows(saved, names)
-    evaluation = saved[0].evaluation
+    first, *others = same_rows(saved, names)
+    reference = _measured(saved[0], first, replicates, seed)
+    pairs = list(zip(saved[1:], others, strict=True))
+    found = []
+    for one, table in track(pairs, what="compare runs", unit="run"):
+        measured = _measured(one, table, replicates, seed)
+        found.append(
+            {
+                **differences(reference, measured, replicates=replicates, seed=seed),
+                "delong": delong_of_runs([first], [table]),
+            }
+        )
+    correct([one["delong"] for one in found])
+    return found
+
+
+def _measured(saved: Saved, table: Predictions, replicates: int, seed: int) -> Measurement:
+    """Every run is measured once, however many it is compared with."""
     try:
-        found = [
-            _differences(rows[0], rows[k], evaluation, saved[k].evaluation, replicates, seed)
-            for k in range(1, len(saved))
-        ]
+        return measure_table(
+            table, thresholds=thresholds(saved.evaluation), replicates=replicates, seed=seed
+        )
     except (ArgumentError, ShapeError) as error:
         raise TableError(
             f"predictions must be such as `medgraft evaluate` takes: {error}"
         ) from error
-    correct([one["delong"] for one in found])
-    return found
 
 
 def _of_masks(
@@ -110,31 +127,6 @@ def _of_masks(
         for other in saved[1:]
     ]
     return [{**one, "delong": None} for one in found]
-
-
-def _differences(
-    first: Predictions,
-    second: Predictions,
-    one: Evaluation,
-    other: Evaluation,
-    replicates: int,
-    seed: int,
-) -> dict[str, Any]:
-    found = paired(
-        first.truth,
-        first.probability,
-        second.probability,
-        names=first.names,
-        kind=first.kind,
-        patients=first.patients,
-        first_thresholds=thresholds(one),
-        second_thresholds=thresholds(other),
-        positive=first.positive,
-        replicates=replicates,
-        seed=seed,
-        confidence=CONFIDENCE,
-    )
-    return {**found, "delong": delong_of_runs([first], [second])}
 
 
 def thresholds(evaluation: Evaluation) -> float | dict[str, float] | None:
@@ -181,14 +173,8 @@ def _delong_of(
     first: Sequence[Predictions], second: Sequence[Predictions], names: list[str]
 ) -> Any:
     places = [first[0].names.index(name) for name in names]
-    truth = np.hstack([run.truth[:, places] for run in first])
-    one, two = (np.hstack([run.probability[:, places] for run in runs]) for runs in (first, second))
-    patients = first[0].patients
-    if truth.shape[1] > 1:
-        return delong_of_mean(truth, one, two, patients, confidence=CONFIDENCE)
-    known = np.flatnonzero((truth[:, 0] == 0) | (truth[:, 0] == 1))
-    of_known = None if patients is None else [patients[row] for row in known]
-    return delong(truth[known, 0], one[known, 0], two[known, 0], of_known, confidence=CONFIDENCE)
+    one, two = ([run.placed[k] for run in runs for k in places] for runs in (first, second))
+    return delong_of_placed(one, two, confidence=CONFIDENCE)
 
 
 def correct(tests: list[dict[str, Any]]) -> None:

@@ -17,7 +17,7 @@ import numpy as np
 from medgraft.errors import UndefinedMetricError
 from medgraft.evaluate import check
 from medgraft.evaluate.check import Bools, Floats
-from medgraft.evaluate.sample import Cases, Sample
+from medgraft.evaluate.sample import Cases, Counts, Sample
 from medgraft.registry import Registry
 
 Formula = Callable[[Sample], Floats]
@@ -70,7 +70,7 @@ class Metric:
             called = np.zeros(rows, dtype=np.bool_)
         cases = Cases(positive, score, called, np.arange(rows, dtype=np.int64), rows)
         counts = np.ones(rows) if weights is None else check.scores(weights, rows, what="weights")
-        value = float(self.formula(Sample(cases, counts[None]))[0])
+        value = float(self.formula(Sample(cases, Counts.of(counts[None])))[0])
         if np.isnan(value):
             raise UndefinedMetricError(self.reason(positive, called))
         return value

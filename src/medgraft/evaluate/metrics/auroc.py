@@ -15,6 +15,8 @@ Examples:
 
 from __future__ import annotations
 
+import numpy as np
+
 from medgraft.evaluate.check import Floats
 from medgraft.evaluate.metrics import metric
 from medgraft.evaluate.sample import Sample, ratio
@@ -30,9 +32,8 @@ from medgraft.evaluate.sample import Sample, ratio
 def auroc(sample: Sample) -> Floats:
     """Area under the ROC curve, shape (R,)."""
     ranked = sample.ranked
-    positives = ranked.positive.sum(axis=1)
-    negatives = ranked.rows - positives
+    positives, negatives = ranked.positives, ranked.rows - ranked.positives
     # Each positive beats all rows below it and half of those beside it; of these pairs,
     # positives² / 2 are of positives with positives (or with themselves).
-    beaten = ((ranked.below + ranked.up_to) * ranked.positive).sum(axis=1)
-    return ratio(beaten - positives**2, 2 * positives * negatives)
+    beaten = np.multiply(ranked.below + ranked.up_to, ranked.positive, dtype=np.float64)
+    return ratio(beaten.sum(axis=1) - positives**2, 2 * positives * negatives)

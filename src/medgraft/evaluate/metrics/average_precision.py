@@ -27,9 +27,8 @@ from medgraft.evaluate.sample import Sample, ratio
 def average_precision(sample: Sample) -> Floats:
     """Sum over distinct scores of precision times gain in recall, shape (R,)."""
     ranked = sample.ranked
-    positives = ranked.positive.sum(axis=1)
-    found = positives[:, None] - np.cumsum(ranked.positive, axis=1) + ranked.positive
+    found = ranked.positives[:, None] - ranked.lower
     called = ranked.rows[:, None] - ranked.below
-    found /= np.where(called > 0, called, 1.0)  # nothing is called only where nothing is found
+    found /= np.maximum(called, 1e-300)  # nothing is called only where nothing is found
     found *= ranked.positive
-    return ratio(found.sum(axis=1), positives)
+    return ratio(found.sum(axis=1), ranked.positives)
