@@ -79,4 +79,5 @@ class Resampling:
 def _counts(units: Units, replicates: int, seed: int) -> Floats:
     if not replicates:
         return np.empty((0, len(units.of_row)))
-    return draw(units.count, replicates, seed)[:, units.of_row]
+    counts = draw(units.count, replicates, seed)[:, units.of_row]
+    return counts.astype(np.float64)
