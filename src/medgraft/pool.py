@@ -18,8 +18,9 @@ import threading
 from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
+from contextvars import ContextVar
 from dataclasses import dataclass
-from typing import Any, cast
+from typing import Any, Protocol, cast
 
 import numpy as np
 
@@ -56,6 +57,34 @@ class Reply:
     failure: tuple[str, str] | None = None
 
 
+class Crew(Protocol):
+    """Workers that are not children of this process; see `medgraft.cluster`."""
+
+    def do(
+        self,
+        work: str,
+        tasks: Sequence[Any],
+        *,
+        settings: Mapping[str, Any],
+        chunk: int,
+        timeout_seconds: int,
+    ) -> Iterator[Reply]:
+        """Do some work on all tasks, in any order."""
+
+
+_ELSEWHERE: ContextVar[Crew | None] = ContextVar("elsewhere", default=None)
+
+
+@contextmanager
+def elsewhere(crew: Crew) -> Iterator[None]:
+    """In this block a crew does what would be spread over one process per core."""
+    token = _ELSEWHERE.set(crew)
+    try:
+        yield
+    finally:
+        _ELSEWHERE.reset(token)
+
+
 @contextmanager
 def spread(
     work: str,
@@ -79,7 +108,7 @@ def spread(
             needed, slice by slice, so that they can be made then.
         what: The words on the progress bar.
         settings: Keyword arguments of the set-up function, which JSON can hold.
-        workers: Processes; None takes one per core, 0 works in this process, where a decoder
+        workers: Processes; None takes one per core, or the crew of `elsewhere`; 0 works in this process, where a decoder
             that crashes takes everything with it.
         timeout_seconds: Time for one task.
         memory_bytes: Memory for one worker; None shares out what is free.
@@ -93,13 +122,30 @@ def spread(
     count = min(cores() if workers is None else workers, -(-len(tasks) // 4))
     share = max(int(0.8 * available_memory_bytes() / max(count, 1)), LEAST_MEMORY_BYTES)
     told["memory_bytes"] = share if memory_bytes is None else memory_bytes
-    where = _in_processes(tasks, told, packages, count) if count else _here(tasks, told, packages)
+    crew = _ELSEWHERE.get() if workers is None else None
+    if crew is not None:
+        where = _by(crew, tasks, told)
+    elif count:
+        where = _in_processes(tasks, told, packages, count)
+    else:
+        where = _here(tasks, told, packages)
     moved = bar(total=len(tasks), what=what)
     try:
         with where as replies:
             yield _counted(replies, moved)
     finally:
         moved.close()
+
+
+@contextmanager
+def _by(crew: Crew, tasks: Sequence[Any], told: dict[str, Any]) -> Iterator[Iterator[Reply]]:
+    yield crew.do(
+        told["work"],
+        tasks,
+        settings=told["settings"],
+        chunk=CHUNK,
+        timeout_seconds=told["timeout_seconds"],
+    )
 
 
 def _counted(replies: Iterator[Reply], moved: Bar) -> Iterator[Reply]:

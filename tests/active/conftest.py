@@ -46,10 +46,11 @@ def changed(path, out, **columns):
     return out
 
 
-def play(index, out, *, settings=(), **recipe):
+def play(index, out, *, settings=(), elsewhere=None, **recipe):
     """A small simulation."""
     asked = Settings(**{**ASKED, **dict(settings)})
-    return simulate(index, out, quick(**{**SMALL, **recipe}), asked, command=["medgraft"])
+    recipe = quick(**{**SMALL, **recipe})
+    return simulate(index, out, recipe, asked, command=["medgraft"], elsewhere=elsewhere)
 
 
 def make_learner(index, folder, *, looks=None, many=True, **changes):

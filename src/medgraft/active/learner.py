@@ -17,7 +17,7 @@ from medgraft.active.candidates import Candidates
 from medgraft.active.evidence import Evidence, Integers
 from medgraft.active.fitting import fit_some
 from medgraft.active.model import PLAIN, Model, check_dropout
-from medgraft.active.trunk import Kept, Passing, Trunk, keep
+from medgraft.active.trunk import Elsewhere, Kept, Passing, Trunk, keep
 from medgraft.errors import ArgumentError
 from medgraft.nets import Backbone
 from medgraft.train.batches import Batches
@@ -96,6 +96,7 @@ class Learner:
         many: bool,
         least_steps: int,
         folder: Path,
+        elsewhere: Elsewhere | None = None,
     ) -> Learner:
         """A learner of a pool; where no stage learns, all its images pass the stages now.
 
@@ -108,6 +109,7 @@ class Learner:
             many: Whether anything will look at them more than once.
             least_steps: See `Learner`.
             folder: For maps that are kept, and what does not fit in memory.
+            elsewhere: Where images pass the network, if not in this process.
 
         Raises:
             ArgumentError: If dropout passes are asked for and the head has no dropout, or its
@@ -119,7 +121,7 @@ class Learner:
         augmenter = make_augmenter(recipe, data)
         if looks.passes:
             check_dropout(predictor.network.head)
-        passing = Passing(predictor, data, augmenter, recipe.seed)
+        passing = Passing(predictor, data, augmenter, recipe.seed, elsewhere)
         trunk: Trunk = passing
         if never_learns(recipe, predictor.network.backbone):
             solver = plan(recipe, predictor.network.backbone)[0].solver

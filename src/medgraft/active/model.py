@@ -96,7 +96,8 @@ class Model:
 
     def _known(self, candidates: Candidates, known: Integers) -> Floats:
         images = candidates.of_these(known)
-        pooled = np.concatenate([half(maps) for _, maps in self.trunk.maps(images)])
+        found = {part.start: half(maps) for part, maps in self.trunk.maps(images)}
+        pooled = np.concatenate([found[start] for start in sorted(found)])
         return _means(pooled, candidates.sizes[known], self.folder, "known")
 
     def _look(

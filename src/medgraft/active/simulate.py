@@ -25,7 +25,7 @@ from medgraft.active.oracle import Hidden, hide
 from medgraft.active.rounds import ANSWERS, ROUNDS, Play, write_answers
 from medgraft.active.settings import FREE, Settings
 from medgraft.active.stopping import Standing, stopping
-from medgraft.active.trunk import check_views
+from medgraft.active.trunk import Elsewhere, check_views
 from medgraft.augment import Augmenter
 from medgraft.errors import ArgumentError, OutputError, TableError, TrainingError
 from medgraft.files import read_json, replacing, sha256, write_json
@@ -49,7 +49,13 @@ SIMULATION, RUNS, FULL, TRUTH = "simulation.json", "runs", "full", "test.parquet
 
 
 def simulate(
-    index_path: Path, out: Path, recipe: Recipe, settings: Settings, *, command: list[str]
+    index_path: Path,
+    out: Path,
+    recipe: Recipe,
+    settings: Settings,
+    *,
+    command: list[str],
+    elsewhere: Elsewhere | None = None,
 ) -> Path:
     """Play every arm with every seed, then train on all labels for comparison.
 
@@ -61,6 +67,7 @@ def simulate(
         recipe: Of all trainings; its seed is the first.
         settings: What is asked.
         command: How this was called, for the record.
+        elsewhere: Where images pass the network when it answers, if not in this process.
 
     Returns:
         The folder, complete but for the page.
@@ -98,6 +105,7 @@ def simulate(
         many=_many(arms),
         least_steps=settings.least_steps,
         folder=out,
+        elsewhere=elsewhere,
     )
     _play(learner, hidden, candidates, arms, seeds, settings, out)
     shutil.rmtree(learner.model.folder, ignore_errors=True)

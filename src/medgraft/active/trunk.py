@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Protocol
@@ -39,6 +39,8 @@ class Trunk(Protocol):
     def maps(self, places: Integers, view: int | None = None) -> Iterator[tuple[slice, Tensor]]:
         """Averaged maps of images in portions, float32, shape (n, D), as the head takes them.
 
+        The portions come in any order.
+
         Args:
             places: Rows of the index.
             view: Number of the augmented view; None for the images as they are.
@@ -61,6 +63,15 @@ class Stored(Protocol):
         """Row of the store of each row of the index, shape (N,)."""
 
 
+class Elsewhere(Protocol):
+    """Other processes, through which images pass."""
+
+    def maps(
+        self, passing: Passing, parts: Sequence[slice], places: Integers, view: int | None
+    ) -> Iterator[tuple[slice, np.ndarray]]:
+        """What `Passing.batch` gives for the images of each part, in any order of the parts."""
+
+
 @dataclass(frozen=True)
 class Passing:
     """Images pass the backbone as it is now.
@@ -73,22 +84,32 @@ class Passing:
         data: Where the images are.
         augmenter: Makes views; None if there are none.
         seed: Of the views.
+        elsewhere: Where images pass if not here.
     """
 
     predictor: Predictor
     data: Stored
     augmenter: Augmenter | None
     seed: int
+    elsewhere: Elsewhere | None = None
 
     def maps(self, places: Integers, view: int | None = None) -> Iterator[tuple[slice, Tensor]]:
         """See `Trunk.maps`."""
-        store, rows, placement = self.data.store, self.data.stored[places], self.predictor.placement
-        names = self._names(places) if view is not None else places
         self.predictor.network.eval()
         self.predictor.network.freeze_through(self.predictor.network.backbone.names[-1])
-        for part in portions(store, rows):
-            images = placement.images(store.gather(rows[part]), store.scale)
-            yield part, self._through(images, None if view is None else names[part], view)
+        parts = portions(self.data.store, self.data.stored[places])
+        if self.elsewhere is None:
+            yield from ((part, self.batch(places[part], view)) for part in parts)
+            return
+        device = self.predictor.placement.device
+        for part, maps in self.elsewhere.maps(self, parts, places, view):
+            yield part, torch.from_numpy(maps).to(device)
+
+    def batch(self, places: Integers, view: int | None) -> Tensor:
+        """Averaged maps of images that pass together, float32, shape (n, D)."""
+        store, rows = self.data.store, self.data.stored[places]
+        images = self.predictor.placement.images(store.gather(rows), store.scale)
+        return self._through(images, None if view is None else self._names(places), view)
 
     @torch.inference_mode()
     def _through(self, images: Tensor, names: Integers | None, view: int | None) -> Tensor:

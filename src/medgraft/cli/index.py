@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import tyro
+
+from medgraft.cli._nodes import Nodes
 
 if TYPE_CHECKING:
     from medgraft.index.build import Built
@@ -30,6 +32,7 @@ class Index:
         medgraft index films --table labels.csv --path file --label label --patient patient
         medgraft index cells --layout image_mask --mask-classes background=0,nucleus=255
         medgraft index films --update --out films.parquet
+        medgraft index /shared/archive --out /shared/archive.parquet --ray --address auto
         medgraft index films --patient-from '(?P<patient>P[0-9]+)_' --out films.parquet
     """
 
@@ -72,6 +75,7 @@ class Index:
     was found in them is kept beside it, such as in films.measured.parquet."""
     force: bool = False
     """Replace an index that exists."""
+    nodes: Nodes = field(default_factory=Nodes)
 
     def run(self) -> None:
         """Index, save, and say what was found."""
@@ -90,16 +94,22 @@ class Index:
             )
         if self.workers is not None and self.workers < 0:
             raise ArgumentError(f"--workers must be 0 or more, got {self.workers}.")
-        built = build(
-            self.source,
-            layout=self.layout,
-            asked=self._asked(),
-            patient_from=self.patient_from,
-            mask_classes=MaskClasses.parse(self.mask_classes) if self.mask_classes else None,
-            decode=not self.no_decode,
-            workers=self.workers,
-            remembered=beside(out, "measured.parquet") if self.update else None,
-        )
+        if self.workers is not None and self.nodes.ray:
+            raise ArgumentError(
+                f"--workers are processes of this machine, got {self.workers} with --ray. Leave it"
+                " out, or say how many --processes."
+            )
+        with self.nodes.crew():
+            built = build(
+                self.source,
+                layout=self.layout,
+                asked=self._asked(),
+                patient_from=self.patient_from,
+                mask_classes=MaskClasses.parse(self.mask_classes) if self.mask_classes else None,
+                decode=not self.no_decode,
+                workers=self.workers,
+                remembered=beside(out, "measured.parquet") if self.update else None,
+            )
         built.index.save(out)
         built.index.save_rejects(out)
         _report(built, out)

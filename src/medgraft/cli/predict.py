@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import tyro
+
+from medgraft.cli._nodes import Nodes
 
 if TYPE_CHECKING:
     from medgraft.runs import RunFolder
@@ -26,6 +28,7 @@ class Predict:
     Examples:
         medgraft predict runs/films new/a.dcm new/b.png --out predictions.csv
         medgraft predict runs/cells new/a.png new/b.png --out masks
+        medgraft predict runs/films new/*.dcm --ray --address auto
     """
 
     run_folder: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="RUN")]
@@ -44,6 +47,7 @@ class Predict:
     """Views to average each answer over, such as corners, or none; those of the run if not given, which chose its threshold with them."""
     device: str = "auto"
     """Where to compute."""
+    nodes: Nodes = field(default_factory=Nodes)
 
     def run(self) -> None:
         """Predict and write the table, or the masks."""
@@ -54,10 +58,11 @@ class Predict:
         if not self.files:
             raise ArgumentError("predict needs at least one file after the run folder.")
         run = RunFolder.existing(self.run_folder)
-        if draws_masks(run):
-            self._masks(run)
-        else:
-            self._table(run)
+        with self.nodes.crew():  # which read the files; the network answers here
+            if draws_masks(run):
+                self._masks(run)
+            else:
+                self._table(run)
 
     def _masks(self, run: RunFolder) -> None:
         from medgraft.errors import ArgumentError, OutputError

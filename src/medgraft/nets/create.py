@@ -236,6 +236,7 @@ def _backbone(
             in_channels=in_channels,
             dims=architecture.dims,
             source_names=built.source_names,
+            options=options,
         )
     except (AssertionError, RuntimeError, ValueError) as error:
         raise ArgumentError(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping
-from typing import Literal, Self
+from typing import Any, Literal, Self
 
 import torch
 from torch import Tensor, nn
@@ -23,6 +23,7 @@ class Backbone(nn.Module):
         channels: Channels that leave each stage.
         strides: Input pixels per output pixel of each stage; None after a global pool.
         source_names: Our tensor names to those of the library that the weights come from.
+        options: Of the architecture, as it was built.
     """
 
     def __init__(
@@ -33,9 +34,11 @@ class Backbone(nn.Module):
         in_channels: int,
         dims: int = 2,
         source_names: Mapping[str, str] | None = None,
+        options: Mapping[str, Any] | None = None,
     ) -> None:
         super().__init__()
         self.name = name
+        self.options = dict(options or {})
         self.dims = dims
         self.in_channels = in_channels
         self.stages = nn.ModuleDict(dict(stages))
@@ -255,4 +258,5 @@ def cut(backbone: Backbone, stage: str) -> Backbone:
             for ours, theirs in backbone.source_names.items()
             if ours.partition(".")[0] in kept
         },
+        options=backbone.options,
     )

@@ -18,6 +18,7 @@ from medgraft.active.campaign.propose import propose
 from medgraft.active.campaign.settings import Choosing, load_settings, opened
 from medgraft.active.campaign.start import start
 from medgraft.active.campaign.status import status
+from medgraft.active.elsewhere import passing_by
 from medgraft.active.trunk import Passing
 from medgraft.errors import (
     ArgumentError,
@@ -39,6 +40,7 @@ from tests.active.campaign.conftest import (
     go,
     parts,
 )
+from tests.active.test_elsewhere import Here
 from tests.train.conftest import quick
 
 # --- start -----------------------------------------------------------------------------------
@@ -583,3 +585,16 @@ def test_views_are_of_the_candidate_and_reproducible(told, tmp_path):
     order = np.argsort(ids[:20])
     rows = [k for k in order if ids[k] in set(mine["image_id"])]
     np.testing.assert_allclose(mine["p_left"].to_numpy(), one[rows, 0, 0], atol=1e-5)
+
+
+def test_a_batch_is_the_same_where_the_images_of_the_pool_pass_elsewhere(
+    asked, trained, told, tmp_path
+):
+    here = Here()
+    with passing_by(here, tmp_path / "nodes") as nodes:
+        again = go(asked, elsewhere=nodes)
+    assert here.sent
+    near, far = (read_json(one.round(2).proposal)["images"] for one in (told.folder, asked))
+    assert [one["image_id"] for one in far] == [one["image_id"] for one in near]
+    assert far == near
+    assert again.learn == told.second.learn

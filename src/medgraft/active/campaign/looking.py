@@ -15,7 +15,7 @@ from medgraft.active.candidates import Candidates
 from medgraft.active.evidence import Evidence, Integers
 from medgraft.active.learner import never_learns
 from medgraft.active.model import Model
-from medgraft.active.trunk import Passing, Trunk, fingerprint, keep
+from medgraft.active.trunk import Elsewhere, Passing, Trunk, fingerprint, keep
 from medgraft.augment import Augmenter
 from medgraft.errors import TableError
 from medgraft.index import Index
@@ -76,6 +76,7 @@ class Pool:
         seed: Of the augmented views.
         kept: Folder for what stages that never learn make of all images of the part.
         scratch: Folder for what does not fit in memory; it can go when the choice is made.
+        elsewhere: Where images pass the network, if not in this process.
     """
 
     index: Index
@@ -86,6 +87,7 @@ class Pool:
     seed: int
     kept: Path
     scratch: Path
+    elsewhere: Elsewhere | None = None
 
 
 def look_with_run(run: RunFolder, pool: Pool, *, progress: float = 0.0) -> Looked:
@@ -143,7 +145,7 @@ def look_with_weights(recipe: Recipe, pool: Pool, classes: int) -> Looked:
         normalisation(made.weights, rows),
         Placement(device),
     )
-    passing = Passing(predictor, images, None, pool.seed)
+    passing = Passing(predictor, images, None, pool.seed, pool.elsewhere)
     trunk = _trunk(predictor, images, recipe, pool) if known_statistics else passing
     looked = _look(Model(predictor, trunk, pool.scratch), images, replace(pool, views=1), 0.0)
     flat = np.full((len(looked.candidates), 1, classes), 1 / classes)
@@ -183,7 +185,7 @@ def _asked(run: RunFolder, index: Index) -> tuple[Predictor, dict[str, Any], _Im
 def _trunk(predictor: Predictor, images: _Images, recipe: Recipe, pool: Pool) -> Trunk:
     """Images pass the stages, or have passed them once for all where these never learn."""
     augmenter = Augmenter(recipe.augment, dims=len(images.store.shape) - 1)
-    passing = Passing(predictor, images, augmenter, pool.seed)
+    passing = Passing(predictor, images, augmenter, pool.seed, pool.elsewhere)
     if not never_learns(recipe, predictor.network.backbone):
         return passing
     name = fingerprint(passing)

@@ -23,6 +23,7 @@ from medgraft.active.campaign.training import trained
 from medgraft.active.candidates import Candidates, progress
 from medgraft.active.continual import read_continual
 from medgraft.active.folder import CampaignFolder, RoundFolder
+from medgraft.active.trunk import Elsewhere
 from medgraft.errors import CheckRefusedError, OutputError, TableError
 from medgraft.files import read_json, replacing, write_json
 from medgraft.index import Index
@@ -56,7 +57,13 @@ class Proposed:
     notes: tuple[str, ...]
 
 
-def propose(path: Path, *, command: list[str], unfinished: bool = False) -> Proposed:
+def propose(
+    path: Path,
+    *,
+    command: list[str],
+    unfinished: bool = False,
+    elsewhere: Elsewhere | None = None,
+) -> Proposed:
     """Queue the next batch of a campaign.
 
     Each step is written down before the next one begins: the labels that are learnt from, the
@@ -66,6 +73,7 @@ def propose(path: Path, *, command: list[str], unfinished: bool = False) -> Prop
         path: Folder of the campaign.
         command: How this was called, for the record of the training.
         unfinished: Go on although readers have not finished the batches before.
+        elsewhere: Where the images of the pool pass the network, if not in this process.
 
     Raises:
         CheckRefusedError: If readers have not finished.
@@ -79,7 +87,7 @@ def propose(path: Path, *, command: list[str], unfinished: bool = False) -> Prop
         if not place.proposal.is_file():
             if not place.path.is_dir() and not unfinished:
                 _check_finished(campaign)
-            write_json(place.proposal, _chosen(campaign, place, command))
+            write_json(place.proposal, _chosen(campaign, place, command, elsewhere))
         found = read_json(place.proposal)
         campaign.ledger.queue(number, [_queued(one) for one in found["images"]])
     roles = [one["role"] for one in found["images"]]
@@ -138,7 +146,9 @@ def _check_finished(campaign: Open) -> None:
 # --- what is chosen -------------------------------------------------------------------------
 
 
-def _chosen(campaign: Open, place: RoundFolder, command: list[str]) -> dict[str, Any]:
+def _chosen(
+    campaign: Open, place: RoundFolder, command: list[str], elsewhere: Elsewhere | None
+) -> dict[str, Any]:
     """The proposal of a round, from its training on."""
     index = Index.load(campaign.folder.index)
     known = _labels(campaign, index, place)
@@ -156,7 +166,7 @@ def _chosen(campaign: Open, place: RoundFolder, command: list[str]) -> dict[str,
         run = trained(campaign, place, command, notes)
     elif place.number > 1:
         notes.append(f"No model was trained, since {reason}; chosen as at the start.")
-    by, groups = _learn(campaign, index, known, waiting, run, place, notes)
+    by, groups = _learn(campaign, index, known, waiting, run, place, notes, elsewhere)
     if place.number == 1:
         groups += _measure(campaign, index, queued | set(known.frame["image_id"]), notes)
         groups = _mixed(groups, campaign.settings.recipe.seed)
@@ -199,6 +209,7 @@ def _learn(
     run: RunFolder | None,
     place: RoundFolder,
     notes: list[str],
+    elsewhere: Elsewhere | None,
 ) -> tuple[str, list[list[dict[str, Any]]]]:
     """The acquisition with all its options, and the images of each candidate that it chose."""
     settings, recipe = campaign.settings, campaign.settings.recipe
@@ -212,6 +223,7 @@ def _learn(
         seed=recipe.seed,
         kept=campaign.folder.kept,
         scratch=place.looks,
+        elsewhere=elsewhere,
     )
     if run is not None:
         looked = look_with_run(run, pool, progress=_progress(campaign, known))

@@ -10,6 +10,7 @@ import tyro
 from pydantic import Field
 
 from medgraft.cli._called import called
+from medgraft.cli._nodes import Nodes
 from medgraft.cli.train import Flags, value_of
 from medgraft.train.recipe import Recipe, load_recipe
 
@@ -39,6 +40,7 @@ class Simulate:
     Examples:
         medgraft active simulate films.parquet --out runs/cheap --tune linear:c=0.001 --strategy AFT --acquisition entropy,margin --batch 20 --rounds 15
         medgraft active simulate films.parquet --out runs/tuned --strategy "ACFT(HQ),AFT" --acquisition entropy --start 20 --seeds 3
+        medgraft active simulate films.parquet --out /shared/runs/aift --acquisition aift --ray --address auto --gpus 1
     """
 
     index: Annotated[Path, tyro.conf.Positional]
@@ -75,18 +77,24 @@ class Simulate:
     """Price of a label: the page then says what was saved."""
     seconds_per_label: float | None = None
     """Time that a person takes for a label: likewise."""
+    nodes: Nodes = field(default_factory=Nodes)
     settings: Shared = field(default_factory=Shared)
     recipe: Path | None = None
     """A recipe.yaml with defaults for the flags of train."""
 
     def run(self) -> None:
         """Play what is missing, write the page, print the answer."""
+        from medgraft.active.elsewhere import passing_by
         from medgraft.active.simulate import simulate
         from medgraft.files import read_json
         from medgraft.report import write_simulation
 
         recipe = Recipe(**{**self.settings.model_dump(), "strategy": self.tune})
-        folder = simulate(self.index, self.out, recipe, self._asked(), command=called())
+        asked = self._asked()
+        with self.nodes.crew() as crew, passing_by(crew, self.out / "nodes") as nodes:
+            folder = simulate(
+                self.index, self.out, recipe, asked, command=called(), elsewhere=nodes
+            )
         page = write_simulation(folder, replicates=recipe.replicates)
         _show(read_json(folder / "results.json"))
         print(f"\nreport: {page}")
