@@ -54,6 +54,8 @@ NOT_PYTHON = {  # the other files cannot hold a docstring
     "view.js": "Elements, and what a model's view looks like.",
     "viewer.js": "A scan on a canvas: window, zoom, slices, planes, heat.",
     "generation.html.j2": "The page of a generative model.",
+    "quality.html.j2": "The page of what its samples are worth.",
+    "screening.html.j2": "The page of samples kept and left out.",
     "discovery.html.j2": "The page of discovered patterns.",
     "pretraining.html.j2": "The page of a pretraining.",
     "pretraining.md.j2": "The card of a pretraining.",

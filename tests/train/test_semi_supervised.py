@@ -11,7 +11,7 @@ from safetensors.numpy import load_file
 from torch.nn import functional as F
 
 from medgraft.cli.__main__ import main
-from medgraft.errors import ArgumentError, TableError
+from medgraft.errors import ArgumentError, LeakageError, TableError
 from medgraft.files import read_json
 from medgraft.index import Index
 from medgraft.index.target import Target
@@ -20,7 +20,7 @@ from medgraft.nets.heads import TwoWay, make_head
 from medgraft.runs import RunFolder
 from medgraft.train.batches import Batches, Placement
 from medgraft.train.predict import load_predictor
-from medgraft.train.samples import Joined, Samples
+from medgraft.train.samples import LEARNT_FROM, UNKNOWN, Joined, Samples
 from medgraft.train.semi_supervised import (
     SemiSupervised,
     at,
@@ -305,3 +305,38 @@ def test_what_cannot_be_done_with_samples_is_refused(archive, tmp_path, changes,
     with pytest.raises(ArgumentError, match=said):
         train(spots, tmp_path / "run", recipe.model_copy(update=changes), command=[])
     assert not (tmp_path / "run").exists()
+
+
+def test_samples_of_a_generator_that_has_seen_test_patients_are_refused(archive, tmp_path):
+    spots, _, recipe, _ = archive
+    samples = make_samples(tmp_path / "samples")
+    update = {"samples": str(samples), "epochs": 1}
+    seen = Index.load(spots).frame.select("image_id", "patient_id", "split")
+    seen.write_parquet(samples.parent / LEARNT_FROM)
+    run = train(spots, tmp_path / "run", recipe.model_copy(update=update), command=[])
+    assert UNKNOWN not in read_json(run.record)["notes"]
+    other = pl.when(pl.col("patient_id") == "p00").then(pl.lit("train")).otherwise("split")
+    seen.with_columns(split=other).write_parquet(samples.parent / LEARNT_FROM)
+    with pytest.raises(LeakageError, match=r"the generator of '.*' was trained or chosen on 2 of"):
+        train(spots, tmp_path / "other", recipe.model_copy(update=update), command=[])
+
+
+def test_a_reader_is_told_where_the_origin_of_samples_is_unknown(archive):
+    assert UNKNOWN in read_json(archive[3].record)["notes"]
+
+
+def test_generated_images_of_the_index_are_no_real_ones_and_no_labels(archive, tmp_path):
+    """They are neither shown as real nor drawn as labelled images."""
+    spots, _, recipe, _ = archive
+    index = Index.load(spots)
+    some = pl.Series("generated", [number % 2 == 0 for number in range(len(index))])
+    marked = index.frame.with_columns((some & (pl.col("split") == "train")).alias("generated"))
+    index.with_frame(marked).save(spots.parent / "marked.parquet")
+    update = {"labels_per_class": 4, "epochs": 1}
+    with pytest.raises(TableError, match="'left' has 0"):  # every second image is of one class
+        train(
+            spots.parent / "marked.parquet",
+            tmp_path / "run",
+            recipe.model_copy(update=update),
+            command=[],
+        )

@@ -14,6 +14,7 @@ from medgraft.index import Index
 from medgraft.index.generated import GENERATED
 from medgraft.index.marks import MARK
 from medgraft.progress import track
+from medgraft.train.samples import LEARNT_FROM
 
 TABLE = "samples.parquet"
 AT_A_TIME = 256
@@ -33,7 +34,8 @@ def write_samples(
 
     Each file says in text chunks that it was generated, and which run, weights (SHA-256), model,
     seed, number and class it has. Each row of the index is marked as generated, has no patient and
-    no part of a split, and the label that a model with classes was asked for.
+    no part of a split, and the label that a model with classes was asked for. `learnt_from.parquet`
+    beside it says by image, patient and part what the generator has seen.
 
     Args:
         generator: What draws them.
@@ -82,7 +84,15 @@ def write_samples(
         patients_known=False,
     )
     index.save(out / TABLE)
+    _write_origin(generator, out / LEARNT_FROM)
     return out / TABLE
+
+
+def _write_origin(generator: Generator, path: Path) -> None:
+    """Whom the generator has seen, so that nobody whom it knows is tested on."""
+    with replacing(path) as temporary:
+        seen = pl.read_parquet(generator.run.index, columns=["image_id", "patient_id", "split"])
+        seen.write_parquet(temporary)
 
 
 def _write(

@@ -12,6 +12,7 @@ import polars as pl
 
 from medgraft.errors import ArgumentError, ReadError, TableError, TrainingError
 from medgraft.index import Index
+from medgraft.index.generated import GENERATED
 from medgraft.index.split import check_split, split
 from medgraft.index.target import Target
 from medgraft.nets.backbones import find
@@ -173,7 +174,7 @@ def load_data(
     uncertain.check_donors(index)
     check_axes(index, recipe)  # before hours of decoding
     steps = steps_of(index, recipe)
-    training = index.part("train")
+    whole = index
     index = few_labels(index, target, recipe)
     if only is not None:
         index = index.part(only)
@@ -184,7 +185,7 @@ def load_data(
     kept = index.with_frame(index.frame.filter(pl.Series(usable)))
     _check_parts(kept, target, parts)
     rejects = pl.concat([index.rejects, store.rejects])
-    samples = load_samples(recipe, training, target, steps, store, cache)
+    samples = load_samples(recipe, whole, target, steps, store, cache)
     return Data(
         kept,
         target,
@@ -320,6 +321,8 @@ def channels_of(index: Index, recipe: ImageRecipe) -> int:
 def few_labels(index: Index, target: Target, recipe: Recipe) -> Index:
     """The training part cut down to so many images of each class, drawn by the seed.
 
+    Generated images among them are neither counted nor left out.
+
     Raises:
         TableError: If a class has fewer, or the labels are several that do not exclude each other.
     """
@@ -335,6 +338,8 @@ def few_labels(index: Index, target: Target, recipe: Recipe) -> Index:
         truth = np.hstack([1 - truth, truth])
         names = (f"{names[0]} = 0", f"{names[0]} = 1")
     training = _in_part(index, "train")
+    if GENERATED in index.frame.columns:
+        training &= ~index.frame[GENERATED].fill_null(value=False).to_numpy()
     kept = ~training
     for place, column in enumerate(truth.T):
         candidates = np.flatnonzero(training & (column == 1))

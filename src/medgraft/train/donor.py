@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import polars as pl
 
 from medgraft.errors import LeakageError
@@ -21,25 +23,37 @@ def check_donor(donor: RunFolder, index: Index, *, same_archive: bool = False) -
     Raises:
         LeakageError: With the images or patients in question.
     """
-    if not donor.index.is_file():
-        return
-    theirs = pl.read_parquet(donor.index, columns=["image_id", "patient_id", "split"])
+    if donor.index.is_file():
+        check_learnt(donor.index, index, who=f"'{donor.path}'", same_archive=same_archive)
+
+
+def check_learnt(rows: Path, index: Index, *, who: str, same_archive: bool = False) -> None:
+    """Refuse to be helped by what has seen test images, or other images of test patients.
+
+    Args:
+        rows: Index of the images that it was trained or chosen on, with their split.
+        index: The rows of a new run.
+        who: What has learnt from them, for the message.
+        same_archive: As for `check_donor`.
+
+    Raises:
+        LeakageError: With the images or patients in question.
+    """
+    theirs = pl.read_parquet(rows, columns=["image_id", "patient_id", "split"])
     seen = theirs.filter(pl.col("split").is_in(["train", "val"]))
     judged = index.frame.filter(pl.col("split") == "test")
-    _refuse(judged, seen, "image_id", "images", donor)
+    _refuse(judged, seen, "image_id", "images", who)
     if same_archive or set(theirs["image_id"]) & set(index.frame["image_id"]):
-        _refuse(judged, seen, "patient_id", "patients", donor)
+        _refuse(judged, seen, "patient_id", "patients", who)
 
 
-def _refuse(
-    judged: pl.DataFrame, seen: pl.DataFrame, column: str, what: str, donor: RunFolder
-) -> None:
+def _refuse(judged: pl.DataFrame, seen: pl.DataFrame, column: str, what: str, who: str) -> None:
     tested = set(judged[column].drop_nulls())
     both = sorted(tested & set(seen[column].drop_nulls()))
     if both:
         shown = ", ".join(name[:16] for name in both[:SHOWN])
         raise LeakageError(
-            f"weights must not have learnt from what they are judged on, but '{donor.path}' was"
+            f"a run must not be helped by what has seen its test images, but {who} was"
             f" trained or chosen on {len(both)} of the {len(tested)} {what} of this test part:"
             f" {shown}. Take an index with the split of that run, or other weights.",
             both,

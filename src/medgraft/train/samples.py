@@ -7,15 +7,20 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import polars as pl
 
 from medgraft.errors import ArgumentError, TableError
 from medgraft.index import Index
+from medgraft.index.generated import GENERATED
 from medgraft.index.target import Target
 from medgraft.prepare.store import Store
 from medgraft.train.batches import Images
+from medgraft.train.donor import check_learnt
 from medgraft.train.recipe import Recipe
 from medgraft.train.supervised import Rows
 
+LEARNT_FROM = "learnt_from.parquet"  # beside samples: index of what their generator has seen
+UNKNOWN = "It is not known what the samples were learnt from: if from test images, the result is too good."
 DEPTHS = {255: 8, 65535: 16}  # bits of a stored number by the number that stands for 1.0
 
 
@@ -27,10 +32,12 @@ class Samples:
         generated: Generated images, with their labels where these are learnt, else NaN.
         unlabelled: All training images; their labels are not looked at. None where the samples are
             learnt with their labels, as if they were real.
+        origin_known: Whether it could be checked that their generator has seen no test image.
     """
 
     generated: Rows
     unlabelled: Rows | None
+    origin_known: bool = True
 
     @property
     def notes(self) -> tuple[str, ...]:
@@ -43,37 +50,52 @@ class Samples:
                 f"{count} and {len(self.unlabelled.rows):,} training images without their labels were"
                 " learnt to be told apart"
             )
-        return (f"{learnt}; none was validated or tested on.",)
+        said = (f"{learnt}; none was validated or tested on.",)
+        return said if self.origin_known else (*said, UNKNOWN)
 
 
 def load_samples(
-    recipe: Recipe, training: Index, target: Target, steps: Sequence[str], store: Store, cache: Path
+    recipe: Recipe, whole: Index, target: Target, steps: Sequence[str], store: Store, cache: Path
 ) -> Samples | None:
     """Prepare the samples of a recipe as the images of its index are; None if it names none.
 
     Args:
         recipe: Names their index, and says what they teach.
-        training: The whole training part, of which few labels may be used.
+        whole: All rows with their split, of whose training part few labels may be used.
         target: What the labels are.
         steps: Preparation steps.
         store: Of the images of the index.
         cache: Folder of all stores.
 
     Raises:
+        LeakageError: If their generator has learnt from test images, or from test patients.
         TableError: If the index of the samples has no images, or lacks labels that are to be learnt.
         ArgumentError: If they come out in another shape than the images.
     """
     if recipe.samples is None:
         return None
     index = Index.load(recipe.samples)
+    origin = index.root / LEARNT_FROM
+    if known := origin.is_file():
+        check_learnt(origin, whole, who=f"the generator of '{recipe.samples}'")
     made = _opened(index, steps, store, cache)
     if recipe.samples_as == "labelled":
-        return Samples(_rows(made, _truth(index, target)), None)
+        return Samples(_rows(made, _truth(index, target)), None, known)
+    training = real_images(whole.part("train"))
     real = _opened(training, steps, store, cache)
     blank = len(target.names)
     return Samples(
-        _rows(made, _unknown(len(index), blank)), _rows(real, _unknown(len(training), blank))
+        _rows(made, _unknown(len(index), blank)),
+        _rows(real, _unknown(len(training), blank)),
+        known,
     )
+
+
+def real_images(index: Index) -> Index:
+    """The rows of an index without those that some model generated."""
+    if GENERATED not in index.frame.columns:
+        return index
+    return index.with_frame(index.frame.filter(~pl.col(GENERATED).fill_null(value=False)))
 
 
 def _opened(index: Index, steps: Sequence[str], store: Store, cache: Path) -> Store:
