@@ -11,7 +11,9 @@ from medgraft.index.build import build
 
 
 def found(index, **options):
-    return {f.name: f for f in audit(index, workers=0, **options).findings}
+    """What is found but for the files, which these rows do not have: test_privacy.py is about them."""
+    findings = audit(index, workers=0, **options).findings
+    return {f.name: f for f in findings if f.name != "unread"}
 
 
 @pytest.fixture

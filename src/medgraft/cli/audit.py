@@ -15,7 +15,8 @@ class Audit:
 
     Refused are patients, groups or identical images in two parts of the split, and parts with
     only one class. With --strict, so are warnings: near-identical images in two parts,
-    identical images with different labels, missing patients, damaged values.
+    identical images with different labels, missing patients, damaged values, burned-in text and
+    DICOM tags that may tell who a patient is.
 
     Example:
         medgraft audit films.parquet --strict
@@ -29,6 +30,10 @@ class Audit:
     """Refuse warnings too."""
     distance: int = 6
     """Bits of 64 in which the perceptual hashes of near-identical images may differ."""
+    look_at: int = 500
+    """Images searched for burned-in text, drawn at random; 0 for none."""
+    allow: tuple[str, ...] = ()
+    """DICOM tags that may stay, such as PatientID where it is a pseudonym."""
     no_confirm: bool = False
     """Trust the hashes alone, without looking at the pixels of near images."""
     workers: int | None = None
@@ -44,9 +49,16 @@ class Audit:
 
         if not 0 <= self.distance <= 32:
             raise ArgumentError(f"--distance must be in [0, 32] bits, got {self.distance}.")
+        if self.look_at < 0:
+            raise ArgumentError(f"--look-at must be 0 or more images, got {self.look_at}.")
         index = Index.load(self.index)
         result = audit(
-            index, distance=self.distance, confirm=not self.no_confirm, workers=self.workers
+            index,
+            distance=self.distance,
+            confirm=not self.no_confirm,
+            look_at=self.look_at,
+            allow=self.allow,
+            workers=self.workers,
         )
         out = self.out or beside(self.index, "audit.json")
         write_json(out, {"index": str(self.index), **result.as_dict()})

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Collection, Iterator
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
@@ -15,12 +16,19 @@ from medgraft.index.summary import summarise
 from medgraft.index.table import PARTS, Index
 from medgraft.index.units import TIES
 from medgraft.pool import spread
+from medgraft.seeds import generator
 
 Level = Literal["refuse", "warn", "note"]
 
 DISTANCE = 6  # bits of 64; aligned films of different children come as near as 2, hence LIKENESS
 LIKENESS = 0.99  # correlation of thumbnails; recompressed copies reach 0.999, different films 0.96
 SHOWN = 100  # examples kept of each finding
+LOOKED_AT = 500  # images searched for text, some ten seconds
+TAGS: tuple[tuple[str, Level, str], ...] = (
+    ("person", "warn", "images with DICOM tags that may name the patient"),
+    ("private", "warn", "images with private DICOM tags, of which nobody knows what they say"),
+    ("linking", "note", "images with dates or identifiers by which records can be joined"),
+)
 TIMES = 4.0  # an image with so many times more or fewer pixels than the median is an outlier
 
 
@@ -66,7 +74,13 @@ class Audit:
 
 
 def audit(
-    index: Index, *, distance: int = DISTANCE, confirm: bool = True, workers: int | None = None
+    index: Index,
+    *,
+    distance: int = DISTANCE,
+    confirm: bool = True,
+    look_at: int = LOOKED_AT,
+    allow: Collection[str] = (),
+    workers: int | None = None,
 ) -> Audit:
     """Look for what would make a result worthless.
 
@@ -75,7 +89,10 @@ def audit(
         distance: Bits in which perceptual hashes of near-identical images may differ.
         confirm: Whether to look at the pixels of images whose hashes are near; without, films
             of different patients in the same pose may count as near-identical.
-        workers: Processes for that; None takes one per processor, 0 this process.
+        look_at: How many images are decoded and searched for burned-in text, drawn at random
+            with a fixed seed; the tags of all are read.
+        allow: Keywords of DICOM tags that may stay, such as "PatientID" where it is a pseudonym.
+        workers: Processes; None takes one per processor, 0 this process.
     """
     found = [
         *_leaks(index),
@@ -85,6 +102,7 @@ def audit(
         *_values(index),
         *_sizes(index),
         *_people(index),
+        *_privacy(index, look_at, frozenset(allow), workers),
         *_masks(index),
         *_rejects(index),
     ]
@@ -267,6 +285,43 @@ def _people(index: Index) -> Iterator[Finding]:
         return
     missing = index.frame.filter(pl.col("patient_id").is_null())["path"].to_list()
     yield from _finding("patient_missing", "warn", missing, "images without a patient")
+
+
+def _privacy(
+    index: Index, look_at: int, allow: frozenset[str], workers: int | None
+) -> Iterator[Finding]:
+    """What in the files may tell who the patients are; values are never repeated."""
+    paths = index.frame["path"].unique(maintain_order=True).to_list()
+    some = generator(0, "audit", "text").permutation(len(paths))[:look_at]
+    looks = np.isin(np.arange(len(paths)), some).tolist()
+    jobs = list(zip(paths, looks, strict=True))
+    with spread(
+        "medgraft.index.privacy:inspecting",
+        jobs,
+        what="privacy",
+        settings={"root": str(index.root)},
+        workers=workers,
+    ) as replies:
+        said = {reply.place: reply.said for reply in replies}
+    found = [(path, said[place]) for place, path in enumerate(paths)]
+    unread = [path for path, one in found if one is None or "unread" in one]
+    yield from _finding("unread", "warn", unread, "images that can no longer be read")
+    read = [(path, one) for path, one in found if one is not None and "unread" not in one]
+    for kind, level, what in TAGS:
+        rows = [
+            {"path": path, "tags": left}
+            for path, one in read
+            if (left := [name for name in one[kind] if name not in allow])
+        ]
+        names = Counter(name for row in rows for name in row["tags"])
+        listed = _and([name for name, _ in names.most_common()])
+        yield from _finding(f"{kind}_tags", level, rows, f"{what} ({listed})")
+    declared = [path for path, one in read if one["burned_in"]]
+    message = "images whose own tags say that data of the patient are burned in"
+    yield from _finding("burned_in", "warn", declared, message)
+    lines = [{"path": path, "boxes": one["lines"]} for path, one in read if one["lines"]]
+    message = f"of {len(some)} images looked at, those that seem to bear lines of text"
+    yield from _finding("text", "warn", lines, message)
 
 
 def _masks(index: Index) -> Iterator[Finding]:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from medgraft.read.opening import identity, read
+from medgraft.read.opening import identity, personal, read
 from medgraft.read.scan import Scan
-from medgraft.read.tags import Identity
+from medgraft.read.tags import Identity, Personal
 
-__all__ = ["Identity", "Scan", "identity", "read"]
+__all__ = ["Identity", "Personal", "Scan", "identity", "personal", "read"]

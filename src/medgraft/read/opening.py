@@ -13,7 +13,7 @@ from medgraft.read.careful import carefully
 from medgraft.read.formats import Reader, readers
 from medgraft.read.request import Request
 from medgraft.read.scan import Scan
-from medgraft.read.tags import Identity
+from medgraft.read.tags import Identity, Personal
 
 HEAD_BYTES = 1024
 
@@ -56,6 +56,21 @@ def identity(path: str | os.PathLike[str]) -> Identity:
     return carefully(_request(path), _identify)
 
 
+def personal(path: str | os.PathLike[str]) -> Personal:
+    """Which tags of an image may tell whose it is; never what they say.
+
+    Args:
+        path: As for `read`; of a folder, the tags of all slices.
+
+    Returns:
+        The tags; none for formats that have none.
+
+    Raises:
+        ReadError: If there is no such file, or no reader knows it.
+    """
+    return carefully(_request(path), _personal)
+
+
 def _request(
     path: str | os.PathLike[str], *, window: bool = False, max_bytes: int = 2**30
 ) -> Request:
@@ -80,6 +95,11 @@ def _read(request: Request) -> Scan:
 def _identify(request: Request) -> Identity:
     found = _reader(request)
     return found.identity(request) if found.identity else Identity()
+
+
+def _personal(request: Request) -> Personal:
+    found = _reader(request)
+    return found.personal(request) if found.personal else Personal()
 
 
 def _reader(request: Request) -> Reader:

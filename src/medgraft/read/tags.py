@@ -32,3 +32,20 @@ class Identity:
     position: tuple[float, float, float] | None = None
     instance: int | None = None
     window: tuple[float, float] | None = None
+
+
+@dataclass(frozen=True)
+class Personal:
+    """What a file says that may tell whose it is; never the values.
+
+    Attributes:
+        person: Keywords of tags that may name somebody, free text among them.
+        linking: Keywords of dates, times and instance identifiers, by which records can be joined.
+        private: Numbers of tags that only their maker knows.
+        burned_in: Whether the file itself says that its pixels bear such data; None if it is silent.
+    """
+
+    person: tuple[str, ...] = ()
+    linking: tuple[str, ...] = ()
+    private: tuple[str, ...] = ()
+    burned_in: bool | None = None

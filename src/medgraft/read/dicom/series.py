@@ -44,7 +44,7 @@ def read_series(request: Request) -> Scan:
         ReadError: If the folder holds no slices or more than one series, if slices are missing,
             doubled, unevenly spaced or of different sizes, or if one of them cannot be read.
     """
-    slices = _ordered(request, _one_series(request, _slices(request)))
+    slices = _ordered(request, _one_series(request, slices_of(request)))
     first = slices[0]
     if len(slices) == 1 and first.shape[0] > 1:  # an enhanced file, alone in its folder
         return file.read_file(dataclasses.replace(request, path=first.path))
@@ -58,12 +58,16 @@ def read_series(request: Request) -> Scan:
 
 def read_identity(request: Request) -> Identity:
     """The tags of the first slice of a series."""
-    slices = _ordered(request, _one_series(request, _slices(request)))
+    slices = _ordered(request, _one_series(request, slices_of(request)))
     return file.read_identity(dataclasses.replace(request, path=slices[0].path))
 
 
-def _slices(request: Request) -> list[Slice]:
-    """The images in a folder; what is not DICOM, or no image, is no slice."""
+def slices_of(request: Request) -> list[Slice]:
+    """The images in a folder; what is not DICOM, or no image, is no slice.
+
+    Raises:
+        ReadError: If there are none.
+    """
     found = []
     for path in sorted(request.path.iterdir()):
         if path.name.startswith(".") or not path.is_file():

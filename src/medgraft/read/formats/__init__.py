@@ -14,7 +14,7 @@ from pathlib import Path
 
 from medgraft.read.request import Request
 from medgraft.read.scan import Scan
-from medgraft.read.tags import Identity
+from medgraft.read.tags import Identity, Personal
 from medgraft.registry import Registry
 
 Read = Callable[[Request], Scan]
@@ -31,6 +31,7 @@ class Reader:
             where the file is gzipped) and its path.
         read: From a request to a scan; raises `ReadError`, or whatever its library raises.
         identity: Reads the tags without the pixels; None where the format has no such tags.
+        personal: Looks for tags that may tell whose the image is; None as of `identity`.
     """
 
     name: str
@@ -38,6 +39,7 @@ class Reader:
     sniff: Callable[[bytes, Path], bool]
     read: Read
     identity: Callable[[Request], Identity] | None = None
+    personal: Callable[[Request], Personal] | None = None
 
 
 readers: Registry[Reader] = Registry("reader", __name__)
@@ -49,11 +51,12 @@ def reader(
     suffixes: tuple[str, ...],
     sniff: Callable[[bytes, Path], bool],
     identity: Callable[[Request], Identity] | None = None,
+    personal: Callable[[Request], Personal] | None = None,
 ) -> Callable[[Read], Read]:
     """Register a function that reads one file format; the arguments are those of `Reader`."""
 
     def register(read: Read) -> Read:
-        readers.add(name, Reader(name, suffixes, sniff, read, identity))
+        readers.add(name, Reader(name, suffixes, sniff, read, identity, personal))
         return read
 
     return register

@@ -4,12 +4,19 @@ from __future__ import annotations
 
 from medgraft.read.dicom.file import read_file, read_identity
 from medgraft.read.dicom.loading import is_dicom
+from medgraft.read.dicom.personal import of_file
 from medgraft.read.formats import reader
 from medgraft.read.request import Request
 from medgraft.read.scan import Scan
 
 
-@reader("dicom", suffixes=(".dcm", ".dicom", ".ima"), sniff=is_dicom, identity=read_identity)
+@reader(
+    "dicom",
+    suffixes=(".dcm", ".dicom", ".ima"),
+    sniff=is_dicom,
+    identity=read_identity,
+    personal=of_file,
+)
 def dicom(request: Request) -> Scan:
     """Read one DICOM file.
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from medgraft.read.dicom.personal import of_series
 from medgraft.read.dicom.series import read_identity, read_series
 from medgraft.read.formats import reader
 from medgraft.read.request import Request
@@ -15,7 +16,7 @@ def is_folder(head: bytes, path: Path) -> bool:
     return not head and path.is_dir()
 
 
-@reader("dicom_series", suffixes=(), sniff=is_folder, identity=read_identity)
+@reader("dicom_series", suffixes=(), sniff=is_folder, identity=read_identity, personal=of_series)
 def dicom_series(request: Request) -> Scan:
     """Read a folder of DICOM slices as one volume (C, slices, rows, columns).
 
