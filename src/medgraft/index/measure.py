@@ -6,6 +6,7 @@ The workers of the pool import this file, so it stays free of tables and their p
 from __future__ import annotations
 
 import hashlib
+import os
 import zipfile
 import zlib
 from collections.abc import Iterator, Mapping, Sequence
@@ -25,6 +26,7 @@ from medgraft.read.quiet import quiet
 from medgraft.worker import Work
 
 ARCHIVES = frozenset([".npz", ".h5", ".hdf5"])  # an image in one of them has a hash of its own
+ENDS = 2**16  # bytes at either end of a file by which it is known if nothing is decoded
 TAGS = ("patient_id", "study_id", "view", "laterality", "modality")
 
 
@@ -90,17 +92,15 @@ def _measure_file(
 ) -> None:
     file = Path(root, path)
     try:
-        row: dict[str, Any] = {
-            "path": path,
-            "image_id": content_id(file) if file.exists() else _member_id(str(file)),
-        }
+        row: dict[str, Any] = {"path": path}
         if is_marked(file):
             row["generated"] = True
-        if decode:
-            scan = read(file)
+        scan = read(file) if decode else None
+        if scan is not None:
             row |= describe(scan) | _tags(file, scan)
+        row["image_id"] = content_id(file) if file.exists() else _member_id(str(file), scan)
         if mask:
-            row |= _describe_mask(f"{root}/{mask}", scan if decode else None)
+            row |= _describe_mask(f"{root}/{mask}", scan)
     except ReadError as error:
         whose = f"its mask '{mask}' cannot be used: " if error.path == f"{root}/{mask}" else ""
         found.rejects.append((path, f"{whose}{error.reason}", error.remedy))
@@ -213,10 +213,21 @@ def _mask_id(mask: str) -> str:
     return f"{content_id(Path(file))}#{member}"
 
 
-def _member_id(path: str) -> str:
-    """A hash of one of several images in a file: of the file, and of what is asked of it."""
+def _member_id(path: str, scan: Scan | None) -> str:
+    """A hash of one of several images in a file: of its values, or, undecoded, of where it lies.
+
+    A slide of gigabytes holds thousands of patches, so undecoded the file counts by its length
+    and its ends only.
+    """
+    if scan is not None:
+        return array_id(scan.array)
     file, _, member = path.partition("#")
-    return hashlib.sha256(f"{content_id(Path(file))}#{member}".encode()).hexdigest()
+    with Path(file).open("rb") as handle:
+        first = handle.read(ENDS)
+        size = handle.seek(0, os.SEEK_END)
+        handle.seek(max(size - ENDS, 0))
+        last = handle.read(ENDS)
+    return hashlib.sha256(first + last + f"{size}#{member}".encode()).hexdigest()
 
 
 def _member_scan(image: np.ndarray, source: str) -> Scan:

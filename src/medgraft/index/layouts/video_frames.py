@@ -77,7 +77,7 @@ def video_frames(source: Path, asked: Asked) -> Found:  # noqa: ARG001 (takes no
             f"'{source}' must hold frames in a folder per video, such as video_1/0001.jpg, or called"
             " video_1_frame_0001.jpg, and holds none. Name the video in a table (--group)."
         )
-    frame = pl.DataFrame(
+    table = pl.DataFrame(
         [
             {
                 "path": one.path,
@@ -91,15 +91,15 @@ def video_frames(source: Path, asked: Asked) -> Found:  # noqa: ARG001 (takes no
         ],
         schema_overrides={"label": pl.String, "orig_split": pl.String},
     ).sort("group", "frame")
-    parts = frame.group_by("group").agg(pl.col("orig_split").n_unique() > 1)["orig_split"]
+    parts = table.group_by("group").agg(pl.col("orig_split").n_unique())["orig_split"]
     notes = [
-        *count_note(frame["group"].n_unique(), "videos; each is taken for a patient"),
+        *count_note(table["group"].n_unique(), "videos; each is taken for a patient"),
         *count_note(len(masks), "pictures lie in folders of masks and are left out"),
-        *count_note(int(parts.sum()), "videos stand in several parts: do not use that split"),
+        *count_note(int((parts > 1).sum()), "videos stand in several parts: do not use that split"),
     ]
-    empty = [name for name in ("label", "orig_split") if frame[name].count() == 0]
+    empty = [name for name in ("label", "orig_split") if table[name].count() == 0]
     labels = () if "label" in empty else ("label",)
-    return Found(frame.drop(empty), source, labels, rejects, notes)
+    return Found(table.drop(empty), source, labels, rejects, notes)
 
 
 def _frame(path: str) -> Frame | None:

@@ -10,6 +10,7 @@ import numpy as np
 from medgraft.read.formats import reader
 from medgraft.read.request import Request
 from medgraft.read.scan import Scan
+from medgraft.read.slide import Place, opened
 
 if TYPE_CHECKING:
     from tifffile import TiffPage
@@ -31,7 +32,9 @@ def tiff(request: Request) -> Scan:
     """Read a TIFF: (C, rows, columns), or (C, pages, rows, columns) if it has several alike.
 
     The bits are kept (12 stay 12, as uint16). Palettes become RGB; where white is zero the
-    values are turned over; transparent pixels are laid on black.
+    values are turned over; transparent pixels are laid on black. ``slide.tif#level/2/512,1024/256``
+    is a patch of a whole slide: 256 x 256 pixels of its level 2 (0 is the finest), whose left and
+    upper edge are at column 512 and row 1024 of that level. Of a slide only such patches are read.
 
     Raises:
         ReadError: If it is damaged or cut short, or its pages differ in size or kind.
@@ -39,7 +42,7 @@ def tiff(request: Request) -> Scan:
     from tifffile import TiffFile
 
     if request.member is not None:
-        raise request.refusal("a TIFF has no members", "Leave out what follows the '#'.")
+        return _patch(request, Place.parse(request.member))
     with TiffFile(request.path) as file:
         _check_chain(request, big=file.is_bigtiff, order=file.byteorder)
         pages = [page.aspage() for page in file.pages]
@@ -57,6 +60,19 @@ def tiff(request: Request) -> Scan:
     array = np.moveaxis(array, -1, 0)
     array = array[:, 0] if array.shape[1] == 1 else array
     return Scan(np.ascontiguousarray(array), source=request.name, value_range=value_range)
+
+
+def _patch(request: Request, place: Place | None) -> Scan:
+    """A patch of a slide."""
+    if place is None:
+        raise request.refusal(
+            "it has no such member",
+            "Leave out what follows the '#', or ask for a patch of a slide.",
+        )
+    with opened(request) as slide:
+        array = slide.part(place.level, place.column, place.row, place.side, place.side)
+    pixels = np.ascontiguousarray(np.moveaxis(array, -1, 0))
+    return Scan(pixels, source=request.name, value_range=(0, 255))
 
 
 def _check_chain(request: Request, *, big: bool, order: str) -> None:
