@@ -9,6 +9,7 @@ import nibabel
 import numpy as np
 import polars as pl
 import pytest
+import SimpleITK as sitk
 
 from medgraft.errors import ArgumentError, TableError
 from medgraft.index.build import build
@@ -425,3 +426,54 @@ def test_thousands_of_readings_of_one_scan_are_refused_at_once(tree):
     file.write_text(file.read_text().replace("<nonNodule>", one * 30_000 + "<nonNodule>", 1))
     index = build(root, workers=0).index
     assert any("at most 1000 readings" in text for text in reasons(index).values())
+
+
+def test_the_archives_of_brats_2013_and_2015_name_cases_by_their_folders(tmp_path):
+    for number, (case, truth) in enumerate(
+        (
+            ("Image_Data/HG/0001", "VSD.Brain_3more.XX.XX.OT"),
+            ("Synthetic_Data/HG/0001", "VSD.Gray_matter_of_neuraxis_5more.XX.O.OT"),
+            ("HGG/brats_tcia_pat153_0109", "VSD.Brain_3more.XX.O.OT.7"),
+            ("HGG/brats_tcia_pat153_0181", "VSD.Brain_3more.XX.O.OT.7"),
+            ("LGG/brats_2013_pat0001_1", "VSD.Brain_3more.XX.O.OT.7"),
+        )
+    ):
+        for kind in ("MR_Flair", "MR_T1", "MR_T1c", "MR_T2", "OT"):
+            folder = truth if kind == "OT" else f"VSD.Brain.XX.O.{kind}"
+            name = f"{folder}.9" if not folder.endswith(".7") else folder
+            values = np.arange(24, dtype=np.uint8).reshape(2, 3, 4) % 5 + (
+                number if "MR" in kind else 0
+            )
+            path = tmp_path / case / folder / f"{name}.mha"
+            path.parent.mkdir(parents=True)
+            sitk.WriteImage(sitk.GetImageFromArray(values), path)
+    built = build(tmp_path, workers=0)
+    index = built.index
+    assert index.layout == "brats"
+    assert index.frame.height == 20
+    assert index.rejects.is_empty()
+    assert index.mask_classes.values == (0, 1, 2, 3, 4)
+    people = dict(index.frame.group_by("patient_id").agg(pl.col("group").n_unique()).iter_rows())
+    assert people == {
+        "HG/0001": 1,
+        "Synthetic_Data/HG/0001": 1,
+        "HGG/brats_tcia_pat153": 2,
+        "LGG/brats_2013_pat0001": 1,
+    }
+    assert set(index.frame["grade"]) == {"HGG", "LGG"}
+    assert built.notes[0].startswith("1 cases were computed, not scanned")
+
+
+def test_patients_of_two_cohorts_of_brats_2023_are_not_one(tmp_path):
+    for cohort in ("GLI", "MET"):
+        for scan in ("000", "001"):
+            case = f"BraTS-{cohort}-00001-{scan}"
+            for kind in ("t1n", "t1c", "t2w", "t2f"):
+                image = nibabel.Nifti1Image(
+                    np.arange(8, dtype=np.int16).reshape(2, 2, 2), np.eye(4)
+                )
+                (tmp_path / case).mkdir(exist_ok=True)
+                nibabel.save(image, tmp_path / case / f"{case}-{kind}.nii.gz")
+    index = build(tmp_path, decode=False, workers=0).index
+    assert set(index.frame["patient_id"]) == {"GLI-00001", "MET-00001"}
+    assert index.frame["group"].n_unique() == 4

@@ -1,4 +1,8 @@
-"""APTOS 2019: photographs of the retina, graded 0 to 4 for diabetic retinopathy."""
+"""APTOS 2019: photographs of the retina, graded 0 to 4 for diabetic retinopathy.
+
+Checked against the data page of the contest (https://www.kaggle.com/c/aptos2019-blindness-detection/data):
+`id_code`, `diagnosis` 0 to 4, and noise in pictures and labels, which its makers announce.
+"""
 
 from __future__ import annotations
 

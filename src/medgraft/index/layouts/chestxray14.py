@@ -1,4 +1,8 @@
-"""ChestX-ray14: chest films of the NIH with fourteen findings mined from reports."""
+"""ChestX-ray14: chest films of the NIH with fourteen findings mined from reports.
+
+Checked against what the NIH says of its table (https://nihcc.app.box.com/v/ChestXray-NIHCC): names of
+files and columns, ``|`` between findings, and the lists of the official parts, which keep patients whole.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,8 @@
-"""CheXpert: chest films with fourteen findings that may be uncertain."""
+"""CheXpert: chest films with fourteen findings that may be uncertain.
+
+Checked against the columns that the tables of the set have (Irvin et al. 2019 and the programs that
+read train.csv): Path, Sex, Age, Frontal/Lateral, AP/PA, then the fourteen findings in this order.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,8 @@
-"""Photographs of skin lesions: HAM10000 and the ISIC challenges of 2018, 2019 and 2020."""
+"""Photographs of skin lesions: HAM10000 and the ISIC challenges of 2018, 2019 and 2020.
+
+Checked against the pages of HAM10000 (doi:10.7910/DVN/DBW86T) and of the challenges
+(https://challenge.isic-archive.com/data/): GroundTruth, Metadata and LesionGroupings of 2018 and 2019.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,8 @@
-"""LiTS: CT of the abdomen with liver and tumours outlined."""
+"""LiTS: CT of the abdomen with liver and tumours outlined.
+
+Checked against the archives of the contest (https://competitions.codalab.org/competitions/17094): Training
+Batch 1 and 2 with volume-N.nii and segmentation-N.nii, 1 liver and 2 lesion.
+"""
 
 from __future__ import annotations
 

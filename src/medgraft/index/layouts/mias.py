@@ -1,4 +1,8 @@
-"""MIAS: 322 mammograms of 161 women with the centre and radius of each abnormality."""
+"""MIAS: 322 mammograms of 161 women with the centre and radius of each abnormality.
+
+Checked against the Info.txt that comes with the set: two columns of places counted from the lower left,
+no place where calcifications are spread (note 4), odd numbers right and even ones left.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,9 @@
-"""Chest films of Montgomery County and Shenzhen: tuberculosis or normal."""
+"""Chest films of Montgomery County and Shenzhen: tuberculosis or normal.
+
+Checked against the publishers' notes (https://data.lhncbc.nlm.nih.gov/public/Tuberculosis-Chest-X-ray-Datasets/):
+names end in 0 (normal) or 1; the lungs of Montgomery were outlined by hand; the masks of Shenzhen are by
+others (Stirenko et al. 2018, arXiv:1803.01199).
+"""
 
 from __future__ import annotations
 

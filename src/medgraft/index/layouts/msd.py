@@ -1,4 +1,8 @@
-"""Medical Segmentation Decathlon: volumes and masks that ``dataset.json`` lists."""
+"""Medical Segmentation Decathlon: volumes and masks that ``dataset.json`` lists.
+
+Checked against the dataset.json of its tasks as public programs quote it: `training` lists image and label,
+`test` images alone, `labels` names by number, `modality` channels by number.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,8 @@
-"""nnU-Net: ``imagesTr/CASE_0000.nii.gz`` beside ``labelsTr/CASE.nii.gz`` and ``dataset.json``."""
+"""nnU-Net: ``imagesTr/CASE_0000.nii.gz`` beside ``labelsTr/CASE.nii.gz`` and ``dataset.json``.
+
+Checked against the dataset format of nnU-Net 2 and its notes on version 1: `channel_names` was
+`modality`, `labels` went from numbers to names, and may now be regions of several numbers.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,8 @@
-"""PatchCamelyon as Kaggle published it: patches of lymph nodes without their slides."""
+"""PatchCamelyon as Kaggle published it: patches of lymph nodes without their slides.
+
+Checked against the data page of the contest (https://www.kaggle.com/c/histopathologic-cancer-detection): the
+patches and parts of PatchCamelyon without its duplicates; 1 if the middle 32 x 32 pixels show tumour.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,8 @@
-"""SIIM-ACR pneumothorax: DICOM films and outlines as run-lengths in a table."""
+"""SIIM-ACR pneumothorax: DICOM films and outlines as run-lengths in a table.
+
+Checked against the data page of the contest as programs quote it: pairs of numbers counted from the end of
+the run before, -1 where there is nothing, several lines for a film with several outlines.
+"""
 
 from __future__ import annotations
 
