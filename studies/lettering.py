@@ -26,7 +26,7 @@ SETS = {
     "cxr-kermany": "**/*.jpeg",
     "histo-idc": "**/*.png",
     "mammo-mias": "full1024/*.png",
-    "seg-wbc": "**/*.bmp",
+    "seg-wbc": "images/*.png",
 }
 SIZES, CONTRASTS = (12, 20, 32), (0.15, 0.4, 1.0)
 SEARCHED, PRINTED = 150, 24
@@ -50,8 +50,8 @@ def stamp(
     rows, columns = np.nonzero(share > 0.5)
     low, high = np.percentile(image, [0.5, 99.5])
     under = float(image[share > 0.5].mean())
-    step = contrast * (high - low)
-    value = under + step if under + step <= high else max(under - step, low)
+    end = high if high - under >= under - low else low  # the text differs as far as there is room
+    value = under + np.sign(end - under) * min(contrast * (high - low), abs(end - under))
     box = int(rows.min()), int(columns.min()), int(rows.max()) + 1, int(columns.max()) + 1
     return image * (1 - share) + value * share, box
 

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 WIDTH = 5.4  # inches
+SHORT = 16  # characters of a name of which three stand side by side
 
 
 @dataclass(frozen=True)
@@ -66,7 +67,8 @@ def draw(
         front: Points that a line of steps goes through, such as those that none beats.
     """
     series = list(dict.fromkeys(point.series for point in points))
-    below = 0.58 + canvas.key_height(len(series), columns=3)
+    columns = 3 if max(map(len, series)) <= SHORT else 2
+    below = 0.58 + canvas.key_height(len(series), columns=columns)
     with canvas.style():
         figure = canvas.paper(WIDTH, 3.3 + below)
         axes = canvas.panel(figure, left=0.72, bottom=below)
@@ -83,7 +85,7 @@ def draw(
             _plain_ticks(axes)
         axes.set_xlabel(across)
         axes.set_ylabel(up)
-        canvas.key(figure, handles, series, columns=3)
+        canvas.key(figure, handles, series, columns=columns)
         return canvas.finish(
             figure, name, title=title, description=_description(points), caption=caption
         )
