@@ -29,6 +29,7 @@ from medgraft.generate.verdict import verdict
 from medgraft.index import Index
 from medgraft.report import write_any_report
 from medgraft.runs import RunFolder
+from medgraft.train import checkpoint
 from medgraft.train.recipe import load_recipe
 from tests.generate.conftest import train_tiny
 
@@ -74,6 +75,16 @@ class TestRun:
                 raise Killed
             return loss(self, part, batch)
 
+        ends = []
+
+        def keeping(folder):
+            """Weights, states of all optimisers and counters, and torch's stream, at the end."""
+            found = checkpoint.load(folder)
+            found.state.pop("history"), found.state.pop("seconds")  # which hold wall time
+            ends.append((found, torch.get_rng_state()))
+
+        monkeypatch.setattr("medgraft.generate.job.checkpoint.remove", keeping)
+        train_tiny(spots_index, tmp_path / "whole", name)
         with monkeypatch.context() as patch:
             patch.setattr(Generative, "loss", killing)
             with pytest.raises(Killed):
@@ -83,6 +94,12 @@ class TestRun:
             train_tiny(spots_index, tmp_path / "run", name, **again, rate=0.5)
         train_tiny(spots_index, tmp_path / "run", name, **again)
         assert same_weights(tmp_path / "run", trained(name).path)
+        (one, stream), (two, other) = ends
+        assert torch.equal(stream, other)
+        assert one.state == two.state
+        assert one.tensors.keys() == two.tensors.keys()
+        assert any(key.startswith("optimiser/") for key in one.tensors)
+        assert all(torch.equal(one.tensors[key], two.tensors[key]) for key in one.tensors)
         columns = [c for c in pl.read_csv(trained(name).history).columns if "second" not in c]
         one, two = (
             pl.read_csv(RunFolder(p).history) for p in (tmp_path / "run", trained(name).path)

@@ -100,8 +100,9 @@ class Material:
         return {name: int((numbers == k).sum()) for k, name in enumerate(self.classes.names)}
 
     def summary(self) -> dict[str, Any]:
-        """Counts for the record."""
-        return described(self.index, self.rejects, self._classes)
+        """Counts for the record, of the parts that were opened."""
+        found = described(self.index, self.rejects, self._classes)
+        return {**found, "splits": {part: found["splits"][part] for part in LEARNT_FROM}}
 
     def _classes(self, part: pl.DataFrame) -> dict[str, int]:
         if self.classes is None:

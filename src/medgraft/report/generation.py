@@ -115,19 +115,20 @@ def losses(frame: pl.DataFrame, best: object) -> History | None:
         rate={"rate": column("rate")},
         best=float(best) if isinstance(best, int | float) else None,
         metric="Diversity",
+        of="samples",
     )
 
 
 def _answer(found: _Generation) -> str:
     """What came of it, in one sentence."""
     done = found.done
-    learnt = f"It draws images like the {done.images:,} that it learnt from"
+    learnt = f"It learnt from {done.images:,} images"
     if done.spread is None or done.distinct is None:
-        return f"{learnt}; there were too few to say how various they are."
-    said = "are too alike" if done.collapsed else "are various"
+        return f"{learnt}, too few to say how various its samples are."
+    said = "Its samples are too alike" if done.collapsed else "Its samples have not collapsed"
     return (
-        f"{learnt}; its samples {said}: their distances are {done.spread:.2f} of those among real"
-        f" images, and {done.distinct:.2f} from each to its nearest other."
+        f"{learnt}. {said}: they lie {done.spread:.2f} times as far from one another as real images"
+        f" do, each {done.distinct:.2f} times as far from its nearest other."
     )
 
 

@@ -12,6 +12,10 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 Values = Sequence[float | None]
+RIVALS = (
+    "Parts that learn against each other: no loss falls because samples become better, and a"
+    " discriminator whose loss falls to nothing has won."
+)
 
 
 @dataclass(frozen=True)
@@ -25,6 +29,7 @@ class History:
         rate: Name of a parameter group to its rates.
         best: Epoch whose weights were kept, or None.
         metric: What the score is.
+        of: Whose score it is.
     """
 
     epoch: Values
@@ -33,6 +38,7 @@ class History:
     rate: Mapping[str, Values]
     best: float | None = None
     metric: str = "AUROC"
+    of: str = "validation"
 
 
 def draw(history: History) -> canvas.Drawing:
@@ -41,7 +47,7 @@ def draw(history: History) -> canvas.Drawing:
         (title, lines)
         for title, lines in (
             ("Loss", history.loss),
-            (f"{history.metric}, validation", history.score),
+            (f"{history.metric}, {history.of}", history.score),
             ("Learning rate", history.rate),
         )
         if lines
@@ -107,6 +113,8 @@ def _description(history: History) -> str:
 
 
 def _caption(history: History) -> str:
+    if len(history.loss) > 1 and "validation" not in history.loss:
+        return RIVALS
     caption = "A validation loss that rises while the training loss falls is overfitting."
     if history.best is not None:
         caption += f" The dotted line is epoch {history.best:g}, whose weights were kept."
