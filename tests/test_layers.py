@@ -11,7 +11,7 @@ LAYERS = [  # lower rows know nothing of the rows above them; names in one row i
     {"registry", "progress", "machine"},
     {"worker"},
     {"spec", "seeds", "files", "runs", "optional", "pool"},
-    {"read", "nets", "evaluate", "phantoms", "cluster", "tracking"},
+    {"read", "nets", "evaluate", "phantoms", "fetch", "cluster", "tracking"},
     {"index", "ledger"},
     {"prepare", "augment"},
     {"train"},
@@ -28,6 +28,7 @@ FREE_OF_TORCH = {
     "evaluate",
     "report",
     "phantoms",
+    "fetch",
     "pool",
     "worker",
 }

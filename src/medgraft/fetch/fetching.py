@@ -1,0 +1,69 @@
+"""A set on the disk: its file, checked; unpacked where it is an archive; and where it came from."""
+
+from __future__ import annotations
+
+import shutil
+import tarfile
+from datetime import UTC, datetime
+from pathlib import Path
+
+from medgraft.errors import UnsafeFileError
+from medgraft.fetch.download import check_room, download
+from medgraft.fetch.sets import Open
+from medgraft.files import write_json
+
+
+def fetch(one: Open, folder: Path) -> Path:
+    """Take a set whose licence was accepted. A second call finds it there and checks it.
+
+    Args:
+        one: Which.
+        folder: Where to put it; made if it is not there.
+
+    Returns:
+        What to index: its file, or the folder that was unpacked.
+
+    Raises:
+        FetchError, OutputError: As `medgraft.fetch.download.download`.
+        UnsafeFileError: If its archive would write elsewhere, or is damaged.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    file = download(one.url, folder / one.file, one.md5)
+    write_json(
+        folder / f"{one.name}.source.json",
+        {
+            "name": one.name,
+            "url": one.url,
+            "md5": one.md5,
+            "bytes": file.stat().st_size,
+            "licence": one.licence,
+            "terms": one.terms,
+            "checked": datetime.now(UTC).isoformat(timespec="seconds"),
+        },
+    )
+    return unpack(file, folder / one.name) if one.unpack else file
+
+
+def unpack(archive: Path, folder: Path) -> Path:
+    """Unpack a tar file into a new folder, whole or not at all; one that is there is left alone.
+
+    Raises:
+        OutputError: If the disk has no room.
+        UnsafeFileError: If a member would be written elsewhere, or the archive is damaged.
+    """
+    if folder.is_dir():
+        return folder
+    unfinished = folder.with_name(f"{folder.name}.unpacking")
+    shutil.rmtree(unfinished, ignore_errors=True)
+    try:
+        with tarfile.open(archive) as tar:
+            check_room(folder.parent, sum(member.size for member in tar))
+            tar.extractall(unfinished, filter="data")
+    except (tarfile.TarError, EOFError) as error:
+        shutil.rmtree(unfinished, ignore_errors=True)
+        raise UnsafeFileError(
+            f"'{archive}' must unpack into its own folder, and does not: {error}. Nothing of it was"
+            " kept but the archive."
+        ) from error
+    unfinished.replace(folder)
+    return folder
