@@ -32,7 +32,7 @@ class Audit:
     """Bits of 64 in which the perceptual hashes of near-identical images may differ."""
     look_at: int = 500
     """Images searched for burned-in text, drawn at random; 0 for none."""
-    allow: tuple[str, ...] = ()
+    allow: tuple[str, ...] | None = None
     """DICOM tags that may stay, such as PatientID where it is a pseudonym."""
     no_confirm: bool = False
     """Trust the hashes alone, without looking at the pixels of near images."""
@@ -57,7 +57,7 @@ class Audit:
             distance=self.distance,
             confirm=not self.no_confirm,
             look_at=self.look_at,
-            allow=self.allow,
+            allow=self.allow or (),
             workers=self.workers,
         )
         out = self.out or beside(self.index, "audit.json")
