@@ -56,6 +56,7 @@ NOT_PYTHON = {  # the other files cannot hold a docstring
     "generation.html.j2": "The page of a generative model.",
     "quality.html.j2": "The page of what its samples are worth.",
     "screening.html.j2": "The page of samples kept and left out.",
+    "synthetic_study.html.j2": "The page of whether generated images helped.",
     "discovery.html.j2": "The page of discovered patterns.",
     "pretraining.html.j2": "The page of a pretraining.",
     "pretraining.md.j2": "The card of a pretraining.",

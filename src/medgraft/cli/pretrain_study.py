@@ -100,7 +100,7 @@ class PretrainStudy:
         own = own_settings(self.pretraining, "--pretraining")
         return Experiment(
             starts=read_starts(self.tasks),
-            labels=_numbers(self.labels),
+            labels=numbers(self.labels),
             seeds=self.seeds,
             pretrainings=self.seeds if self.pretrainings is None else self.pretrainings,
             tuning=tuning,
@@ -110,7 +110,8 @@ class PretrainStudy:
         )
 
 
-def _numbers(text: str) -> list[int]:
+def numbers(text: str) -> list[int]:
+    """Numbers of labels, as they are written in a flag."""
     from medgraft.errors import ArgumentError
 
     try:

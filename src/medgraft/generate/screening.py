@@ -20,7 +20,7 @@ from medgraft.runs import RunFolder
 from medgraft.train.batches import Images
 from medgraft.train.predict import load_predictor
 from medgraft.train.recipe import load_recipe
-from medgraft.train.semi_supervised import class_logits, real_probability
+from medgraft.train.semi_supervised import check_kinds, class_logits, real_probability
 from medgraft.train.setup import tells_real
 from medgraft.train.supervised import Predictor, portions
 
@@ -176,6 +176,36 @@ def screen(
     }
     write_json(folder / "screening.json", written)
     return written
+
+
+def name_samples(run: RunFolder, samples: Path, out: Path, *, device: str = "auto") -> Path:
+    """Give every sample the class that a run finds likeliest, in an index like that of `screen`.
+
+    Args:
+        run: Any run that learnt exclusive classes or one label.
+        samples: Index of samples.
+        out: New folder.
+        device: Where to compute.
+
+    Returns:
+        Path of the index; the images stay where they are.
+
+    Raises:
+        TableError: If there is no such run or index, or an image of it is not generated.
+        OutputError: If `out` is in use.
+    """
+    check_free(out)
+    predictor, record = load_predictor(run, device)
+    index = _generated(Index.load(samples), samples)
+    store = Store.open(index, record["steps"], cache=default_cache())
+    index = index.with_frame(index.frame.filter(pl.Series(store.rows >= 0)))
+    target = Target.of(Index.load(run.index), positive=record["positive"])
+    check_kinds(target, None)
+    logits = predictor.predict(store, store.rows[store.rows >= 0])
+    likeliest = logits.argmax(axis=1) if target.kind == "exclusive" else logits[:, 0] > 0
+    named = labelled(index, target, likeliest.astype(np.int64))
+    named.save(new_folder(out) / KEPT)
+    return out / KEPT
 
 
 def _check(run: RunFolder) -> None:

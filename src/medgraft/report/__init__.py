@@ -7,6 +7,7 @@ from medgraft.report.pretraining import write_pretraining
 from medgraft.report.pretraining_study import write_pretraining_study
 from medgraft.report.simulation import write_simulation
 from medgraft.report.study import write_study
+from medgraft.report.synthetic_study import write_synthetic_study
 from medgraft.report.transfer import write_transfer
 from medgraft.report.truncation import write_truncation
 
@@ -20,6 +21,7 @@ __all__ = [
     "write_report",
     "write_simulation",
     "write_study",
+    "write_synthetic_study",
     "write_transfer",
     "write_truncation",
 ]

@@ -31,6 +31,7 @@ from medgraft.report.words import (
 )
 from medgraft.runs import RunFolder
 
+RANDOM = "random weights"
 SHORT = 50  # steps of a tuning after which random weights have hardly begun
 
 
@@ -52,21 +53,12 @@ def write_pretraining_study(folder: Path, *, replicates: int = 1000, seed: int =
     folder = Path(folder)
     asked = read_part(PretrainingStudy, folder / "experiment.json")
     tunings = [run for run in asked.runs if run.labels]
-    saved = {
-        (run.start, run.labels, run.seed): load_run(folder / run.folder)
-        for run in tunings
-        if run.failure is None
-    }
-    if not saved:
-        raise TrainingError(
-            f"a study needs a finished tuning, but all {len(tunings)} broke; the first because:"
-            f" {tunings[0].failure}"
-        )
+    saved = finished_tunings(asked, folder)
     found = worth(asked, saved, replicates=replicates, seed=seed)
     found["seconds"] = _seconds(asked, saved, folder)
     found["answer"] = " ".join(answer(found))
     write_json(folder / "pretrain-study.json", found)
-    drawing = _figure(found)
+    drawing = curves_figure(found)
     write_text(RunFolder(folder).figures / f"{drawing.name}.svg", drawing.alone())
     page = folder / "pretrain-study.html"
     write_text(
@@ -84,10 +76,31 @@ def write_pretraining_study(folder: Path, *, replicates: int = 1000, seed: int =
             added=difference_rows(found["added"]),
             saved=saved_rows(found),
             pretrained=pretrained_rows(asked, found, folder),
-            runs=[_run_row(run, saved, folder) for run in tunings],
+            runs=[run_row(run, saved, folder) for run in tunings],
         ),
     )
     return page
+
+
+def finished_tunings(asked: PretrainingStudy, folder: Path) -> dict[Key, Saved]:
+    """What each finished tuning has saved, by start, labels and seed.
+
+    Raises:
+        TableError: If a file is missing or not as it must be; the message names it.
+        TrainingError: If no tuning is finished.
+    """
+    tunings = [run for run in asked.runs if run.labels]
+    saved = {
+        (run.start, run.labels, run.seed): load_run(folder / run.folder)
+        for run in tunings
+        if run.failure is None
+    }
+    if not saved:
+        raise TrainingError(
+            f"a study needs a finished tuning, but all {len(tunings)} broke; the first because:"
+            f" {tunings[0].failure}"
+        )
+    return saved
 
 
 def _seconds(
@@ -113,9 +126,10 @@ def load_seconds(folder: Path) -> float | None:
     return read_part(Record, RunFolder(folder).record).seconds.get("train")
 
 
-def _figure(found: dict[str, Any]) -> Any:
+def curves_figure(found: dict[str, Any], *, none: str = RANDOM) -> Any:
+    """The scores of all starts against labels; `none` is what the first of them is called."""
     curves = {
-        _start(one["start"]): LabelCurve.of(one["points"], against=place == 0)
+        _start(one["start"], none): LabelCurve.of(one["points"], against=place == 0)
         for place, one in enumerate(found["starts"])
     }
     kind = "Labelled images of each class" if found["score"] == "auroc" else "Images with a mask"
@@ -131,8 +145,8 @@ def _figure(found: dict[str, Any]) -> Any:
     )
 
 
-def _start(name: str) -> str:
-    return "random weights" if name == "none" else name
+def _start(name: str, none: str = RANDOM) -> str:
+    return none if name == "none" else name
 
 
 # --- sentences ----------------------------------------------------------------------------
@@ -155,7 +169,7 @@ def answer(found: dict[str, Any]) -> tuple[str, str]:
     best = max(tested, key=lambda one: one["value"])
     shown = (
         f"The highest {label(found['score'])} is that of {best['start']}:"
-        f" {signed(best['value'])}{_bounds(best)} against random weights."
+        f" {signed(best['value'])}{bounds(best)} against random weights."
     )
     return said, " ".join([shown, *_saves(found, best["start"]), *_adds(found, least)])
 
@@ -165,7 +179,8 @@ def _labels(n: int, found: dict[str, Any]) -> str:
     return f"{count(n, 'labelled image')} {what}"
 
 
-def _bounds(entry: dict[str, Any]) -> str:
+def bounds(entry: dict[str, Any]) -> str:
+    """The interval of a difference in brackets; nothing where there is none."""
     if entry["low"] is None:
         return ""
     return f" ({signed(entry['low'])} to {signed(entry['high'])})"
@@ -235,10 +250,12 @@ def _what(run: StartedRun) -> str:
 # --- tables -------------------------------------------------------------------------------
 
 
-def score_rows(found: dict[str, Any]) -> list[tuple[str, list[tuple[Value, str]]]]:
+def score_rows(
+    found: dict[str, Any], *, none: str = RANDOM
+) -> list[tuple[str, list[tuple[Value, str]]]]:
     """A row per start: its name, and for every number of labels the score and its seeds."""
     return [
-        (_start(one["start"]), [_point(point) for point in one["points"]])
+        (_start(one["start"], none), [_point(point) for point in one["points"]])
         for one in found["starts"]
     ]
 
@@ -248,14 +265,16 @@ def _point(point: dict[str, Any]) -> tuple[Value, str]:
     return Value.of(Measured.model_validate(point)), ", ".join(known)
 
 
-def difference_rows(found: Sequence[dict[str, Any]]) -> list[tuple[str, list[dict[str, str]]]]:
+def difference_rows(
+    found: Sequence[dict[str, Any]], *, none: str = RANDOM
+) -> list[tuple[str, list[dict[str, str]]]]:
     """A row per pair: what is taken off what, and for every number of labels the difference."""
     rows: dict[str, list[dict[str, str]]] = {}
     for one in found:
-        rows.setdefault(f"{one['start']} − {_start(one['minus'])}", []).append(
+        rows.setdefault(f"{one['start']} − {_start(one['minus'], none)}", []).append(
             {
                 "shown": signed(one["value"]),
-                "bounds": _bounds(one).strip(" ()"),
+                "bounds": bounds(one).strip(" ()"),
                 "p": p_value(one["p_holm"]) if one.get("p_holm") is not None else "",
                 "apart": "excludes zero" if one["excludes_zero"] else "",
             }
@@ -304,10 +323,13 @@ def _link(run: StartedRun, folder: Path) -> str:
     return quote(report) if (folder / report).is_file() else ""
 
 
-def _run_row(run: StartedRun, saved: Mapping[Key, Saved], folder: Path) -> dict[str, Any]:
+def run_row(
+    run: StartedRun, saved: Mapping[Key, Saved], folder: Path, *, none: str = RANDOM
+) -> dict[str, Any]:
+    """One tuning: what it was, how long it took, its report or why there is none."""
     one = saved.get((run.start, run.labels, run.seed))
     return {
-        "start": _start(run.start),
+        "start": _start(run.start, none),
         "labels": run.labels,
         "seed": run.seed,
         "link": _link(run, folder),
