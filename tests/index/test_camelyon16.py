@@ -90,6 +90,7 @@ def test_slides_that_are_known_to_be_wrong_are_said_and_blank(made, tmp_path):
     (tmp_path / "reference.csv").write_text("test_049,Normal,None,None\ntest_001,Tumor,IDC,Macro\n")
     square = [(128, 64), (255, 64), (255, 191), (128, 191)]
     slides = {"normal_086": None, "tumor_015": [("_0", square)], "test_049": None, "test_001": None}
+    (tmp_path / "tumor_015_mask.tif").write_bytes(b"II*\0")
     built = made(**slides)
     labels = {
         name: set(part["tumour"].to_list())
@@ -104,6 +105,7 @@ def test_slides_that_are_known_to_be_wrong_are_said_and_blank(made, tmp_path):
     assert set(built.index.frame.filter(group="test_003")["orig_split"]) == {"test"}
     assert built.notes[1:] == (
         "1 slides have neither outlines nor a diagnosis",
+        "1 masks (..._mask.tif) are left out: they were made from the outlines",
         "normal_086 shows tumour that its name denies; its labels are blank",
         "not all tumour is outlined in tumor_015: blank outside of their outlines",
         "test_049 is the same slide as test_003, and of its group",

@@ -21,7 +21,7 @@ def built(root, picture, *paths):
         ("polyp/clip-07/frame12.png", "clip-07", 12, "polyp"),
         ("case12/adenoma/5.png", "case12", 5, "adenoma"),
         ("polyp/04a78ef00c52_frame_5.png", "04a78ef00c52", 5, "polyp"),
-        ("normal/video1_f_0005.png", "video1", 5, "normal"),
+        ("normal/video1_frm_0005.png", "video1", 5, "normal"),
         ("images/a/b/seq4/000005.png", "seq4", 5, "a"),
     ],
 )
@@ -54,7 +54,7 @@ def test_what_names_no_video_or_a_frame_twice_is_a_reject(tmp_path, picture):
 
 def test_pictures_by_class_are_no_videos(tmp_path, picture):
     for number in range(8):
-        picture(tmp_path / ("ill", "well")[number % 2] / f"IMG_{number}.png", number)
+        picture(tmp_path / ("ill", "well")[number % 2] / f"P{number}_F_0{number}.png", number)
     assert recognise(tmp_path) is None
     with pytest.raises(TableError, match="must hold frames in a folder per video"):
         build(tmp_path, layout="video_frames", workers=0)

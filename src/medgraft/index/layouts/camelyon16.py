@@ -80,6 +80,7 @@ def camelyon16(source: Path, asked: Asked) -> Found:
     slides = {stem(p).lower(): p for p in seen.files if NAME.match(p.rpartition("/")[2])}
     lists = {stem(p).lower(): p for p in seen.ignored if p.lower().endswith(".xml")}
     normal = _normal(source, seen.ignored)
+    masks = sum(stem(path).lower().endswith("_mask") for path in seen.files)
     rejects, frames, said = list(seen.rejects), [pl.DataFrame(schema=SCHEMA)], dict[str, int]()
     for name, path in track(sorted(slides.items()), what="tissue", unit="slide"):
         try:
@@ -101,6 +102,7 @@ def camelyon16(source: Path, asked: Asked) -> Found:
         "patients were not published: a slide counts as one",
         *count_note(said.get("unlabelled", 0), "slides have neither outlines nor a diagnosis"),
         *count_note(said.get("bare", 0), "slides show no patch of tissue"),
+        *count_note(masks, "masks (..._mask.tif) are left out: they were made from the outlines"),
         *_flaws(slides),
     ]
     return Found(frame, source, ("tumour",), rejects, notes)

@@ -28,7 +28,7 @@ from medgraft.index.paths import Reject, Walk, stem, walk
 TABLE = "annotations.csv"
 PLACE = ("coordX", "coordY", "coordZ")
 CANDIDATES = ("candidates_V2.csv", "candidates.csv")  # the first one that is there is taken
-SIDE_MM = 48  # of the patch around a candidate; the largest nodule measures 32 mm
+SIDE_MM = 48  # of the patch around a candidate; nodules measure 3 to 30 mm
 LABELS = ("nodule", "candidate")
 LUNGS = "seg-lungs-LUNA16"
 FOLD = re.compile(r"(?:^|/)subset(\d)/")
@@ -58,7 +58,7 @@ def luna16(source: Path, asked: Asked) -> Found:
 
     ``--label candidate`` gives one row per candidate of ``candidates_V2.csv`` instead: a cube of
     48 mm around it (``scan.mhd#at/x,y,z/48mm``), 1 if it is a nodule, else 0, with its scan as
-    `group`. There are 754,975, of which 1,557 are nodules; ``--no-decode`` spares reading each.
+    `group`. There are very many, nearly all no nodules; ``--no-decode`` spares reading each.
     """
     labels = pick(asked, LABELS, LABELS[:1])
     if len(labels) > 1:

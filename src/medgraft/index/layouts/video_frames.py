@@ -18,7 +18,7 @@ from medgraft.index.paths import IMAGES, Reject, peek, stem, suffix, walk
 WORDS = "video|vid|clip|sequence|seq|case|colonoscopy|exam"
 FOLDER = re.compile(rf"^(?:{WORDS})[ _.-]?\d[\w.-]*$", re.IGNORECASE)
 FILE = re.compile(
-    rf"^(?P<video>(?:{WORDS})[ _.-]?\w*?\d\w*?|[\w.-]+?)[ _.-](?:frame|frm|f)[ _.-]?(?P<frame>\d{{1,9}})$",
+    rf"^(?P<video>(?:{WORDS})[ _.-]?\w*?\d\w*?|[\w.-]+?)[ _.-](?:frame|frm)[ _.-]?(?P<frame>\d{{1,9}})$",
     re.IGNORECASE,
 )
 PLAIN = PICTURES | {"frames", "frame"}  # folders that are called so are no class
