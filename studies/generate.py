@@ -2,8 +2,8 @@
 
     .venv/bin/python studies/generate.py --data ../shared/data --out runs/generation
 
-Sized: at most about eight minutes of one core for each model and set (its epochs and widths stand in
-`MODELS`). Stopped, it goes on. --write rewrites the page from what is there. Then look at the sheets
+Sized: one to two minutes of one core for each model and set; its epochs and widths stand in
+`MODELS`. Stopped, it goes on. --write rewrites the page from what is there. Then look at the sheets
 in docs/figures, and say on the page what you see.
 """
 
