@@ -58,6 +58,7 @@ NOT_PYTHON = {  # the other files cannot hold a docstring
     "screening.html.j2": "The page of samples kept and left out.",
     "synthetic_study.html.j2": "The page of whether generated images helped.",
     "discovery.html.j2": "The page of discovered patterns.",
+    "prepared.html.j2": "The page of prepared films.",
     "pretraining.html.j2": "The page of a pretraining.",
     "pretraining.md.j2": "The card of a pretraining.",
     "pretraining_study.html.j2": "The page of what pretrainings were worth.",

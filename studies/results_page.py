@@ -30,7 +30,7 @@ def run_study(
     *,
     run: Callable[[E, Path, Path], None],
     section: Callable[[E, Path], str],
-    result: str,
+    result: str | tuple[str, ...],
     mark: str,
 ) -> None:
     """Read the flags of a study, run what is missing and rewrite its tables.
@@ -40,7 +40,7 @@ def run_study(
         experiments: All of them, in the order of the page.
         run: Makes one, from the folder of the archives, in the folder of the study.
         section: What the page says of one, from its own folder.
-        result: File in that folder, there once it is finished.
+        result: File in that folder, there once it is finished; any of several.
         mark: Of the part of the page, which also names the folder that is taken by default.
     """
     parser = argparse.ArgumentParser(
@@ -55,10 +55,11 @@ def run_study(
     for one in experiments:
         if not asked.write and asked.only in (None, one.folder):
             run(one, asked.data.resolve(), asked.out)
+    results = (result,) if isinstance(result, str) else result
     parts = [
         section(one, asked.out / one.folder)
         for one in experiments
-        if (asked.out / one.folder / result).is_file()
+        if any((asked.out / one.folder / name).is_file() for name in results)
     ]
     put("\n".join(parts), mark)
 

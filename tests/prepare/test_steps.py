@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from medgraft.errors import ArgumentError
-from medgraft.prepare.steps import steps
+from medgraft.prepare.steps import Erasing, ground_of, steps
 from medgraft.spec import build, write
 from tests.prepare.scans import scan
 
@@ -77,7 +77,7 @@ def test_what_a_pixel_shows_stays_where_it_is(name, size):
     old_index = np.indices(size).astype(np.float32)
     for axis in range(len(size)):
         done = step(replace(made, array=old_index[axis : axis + 1]))
-        if done.value_range is not None:
+        if done.value_range is not None or isinstance(step, Erasing):
             return  # it changes values by design; test_values.py looks at those
         new_index = np.ones((4, *done.array.shape[1:]))
         new_index[: done.dims] = np.indices(done.array.shape[1:])
@@ -87,6 +87,27 @@ def test_what_a_pixel_shows_stays_where_it_is(name, size):
             [(p > 0.5) & (p < n - 1.5) for p, n in zip(place, size, strict=False)], axis=0
         )
         np.testing.assert_allclose(done.array[0][inside], place[axis][inside], atol=0.126)
+
+
+ERASING = [name for name in NAMES if issubclass(steps.get(name), Erasing)]
+
+
+@settings(max_examples=20, deadline=None)
+@given(
+    name=st.sampled_from(ERASING),
+    size=st.tuples(st.integers(1, 80), st.integers(1, 80)),
+    channels=st.sampled_from([1, 3]),
+    dtype=st.sampled_from(DTYPES),
+)
+def test_erasing_keeps_what_it_says_to_the_bit_and_blackens_the_rest(name, size, channels, dtype):
+    step, made = example(name), scan(size, channels=channels, dtype=dtype)
+    kept, done = step.kept(made), step(made)
+    assert kept.shape == size
+    assert kept.dtype == bool
+    assert done.array.dtype == made.array.dtype
+    np.testing.assert_array_equal(done.array[:, kept], made.array[:, kept])
+    assert (done.array[:, ~kept] == ground_of(made)).all()
+    np.testing.assert_array_equal(done.affine, made.affine)
 
 
 @settings(max_examples=40, deadline=None)

@@ -14,6 +14,7 @@ FAMILIES = {  # family: (module, name of its registry)
     "readers": ("medgraft.read.formats", "readers"),
     "layouts": ("medgraft.index.layouts", "layouts"),
     "steps": ("medgraft.prepare.steps", "steps"),
+    "presets": ("medgraft.prepare.presets", "presets"),
     "distortions": ("medgraft.pretext.distortions", "distortions"),
     "augmentations": ("medgraft.augment.transforms", "augmentations"),
     "backbones": ("medgraft.nets.backbones", "backbones"),

@@ -60,12 +60,12 @@ def prepare_placed(scan: Scan, chain: Sequence[Step]) -> tuple[np.ndarray, Geome
         ReadError: If a step cannot work on this scan, or it has no pixels.
         ArgumentError: If the steps do not bring the values into [0, 1].
     """
-    given = _placed(scan, chain)
+    given = with_place(scan, chain)
     done = run(given, chain)
-    return finished(done), _between(given, done)
+    return finished(done), between(given, done)
 
 
-def _placed(scan: Scan, chain: Sequence[Step]) -> Scan:
+def with_place(scan: Scan, chain: Sequence[Step]) -> Scan:
     """The scan with an affine, so that the steps leave a trace in it.
 
     Whoever asks where the patient lies must still be told that the file does not say it.
@@ -77,7 +77,7 @@ def _placed(scan: Scan, chain: Sequence[Step]) -> Scan:
     return replace(scan, affine=np.eye(4))
 
 
-def _between(given: Scan, done: Scan) -> Geometry:
+def between(given: Scan, done: Scan) -> Geometry:
     """The map from the pixels of one scan to those of the other, from their affines."""
     assert given.affine is not None
     assert done.affine is not None

@@ -18,9 +18,10 @@ FILE_WINDOW = "file_window"
 SLACK = 1e-4  # rounding of float32 means; anything more says that a step for the range is missing
 
 
-def default_steps(
-    size: int, channels: int, window: tuple[float, float] | Literal["file"] | None = None
-) -> list[str]:
+Window = tuple[float, float] | Literal["file"] | None
+
+
+def default_steps(size: int, channels: int, window: Window = None) -> list[str]:
     """The steps that serve most archives: range, grey or colour, square, size.
 
     Args:
@@ -35,18 +36,22 @@ def default_steps(
         >>> default_steps(64, 3, window=(-1000, 400))
         ['window:low=-1000,high=400', 'pad_square', 'resize:side=64', 'channels:count=3']
     """
-    if window == "file":
-        values = [FILE_WINDOW, "intensity"]
-    elif window is None:
-        values = ["intensity"]
-    else:
-        values = [f"window:low={window[0]},high={window[1]}"]
+    values = value_steps(window)
     shape = ["pad_square", f"resize:side={size}"]
     count = [f"channels:count={channels}"]
     # Fewer channels first, more channels last: there is less to work on in between.
     if channels == 1:
         return [*values[:-1], *count, values[-1], *shape]
     return [*values, *shape, *count]
+
+
+def value_steps(window: Window) -> list[str]:
+    """The steps that bring values into [0, 1]; `window` is that of `default_steps`."""
+    if window == "file":
+        return [FILE_WINDOW, "intensity"]
+    if window is None:
+        return ["intensity"]
+    return [f"window:low={window[0]},high={window[1]}"]
 
 
 def pipeline(specs: Sequence[str]) -> tuple[Step, ...]:
@@ -117,8 +122,24 @@ def run(scan: Scan, chain: Sequence[Step]) -> Scan:
     if scan.array.size == 0:
         raise ReadError(scan.source, "it has no pixels", "Export the image again.")
     for step in chain:
+        check_axes(scan, step)
         scan = step(scan)
     return scan
+
+
+def check_axes(scan: Scan, step: Step) -> None:
+    """Refuse a scan of another number of spatial axes than a step works on.
+
+    Raises:
+        ReadError: With what to do.
+    """
+    if scan.dims not in step.dims:
+        raise ReadError(
+            scan.source,
+            f"the step {step.name} works on images of {' or '.join(map(str, sorted(step.dims)))}"
+            f" spatial axes, and it has {scan.dims}",
+            "Leave the step out, or prepare pictures and volumes apart.",
+        )
 
 
 def finished(scan: Scan) -> np.ndarray:

@@ -3,6 +3,7 @@
 from medgraft.report.compare import write_comparison
 from medgraft.report.generation import write_generation
 from medgraft.report.page import write_any_report, write_evaluation_report, write_report
+from medgraft.report.prepared import write_prepared
 from medgraft.report.pretraining import write_pretraining
 from medgraft.report.pretraining_study import write_pretraining_study
 from medgraft.report.simulation import write_simulation
@@ -16,6 +17,7 @@ __all__ = [
     "write_comparison",
     "write_evaluation_report",
     "write_generation",
+    "write_prepared",
     "write_pretraining",
     "write_pretraining_study",
     "write_report",

@@ -15,8 +15,10 @@ from medgraft.train.setup import check_choices, last_stage
 from medgraft.train.strategies import find_strategy, strategies
 
 # What says how a network is tuned and answers. The rest is what makes arms comparable: one network,
-# the same rows, the same images, the same augmentation, one way of judging.
+# the same rows, the same images, the same augmentation, one way of judging. The preparation may
+# differ, since arms of one strategy then tell what a preparation is worth.
 OWN = (
+    "preset",
     "epochs",
     "batch_size",
     "accumulate",

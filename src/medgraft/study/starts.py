@@ -23,6 +23,7 @@ SHARED = (
     "size",
     "channels",
     "window",
+    "preset",
     "steps",
     "slices",
     "slice_plane",

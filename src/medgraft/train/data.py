@@ -18,6 +18,7 @@ from medgraft.index.target import Target
 from medgraft.nets.backbones import find
 from medgraft.phantoms import is_archive
 from medgraft.prepare import default_steps
+from medgraft.prepare.presets import preset_steps
 from medgraft.prepare.store import Store
 from medgraft.read import read
 from medgraft.runs import RunFolder
@@ -251,10 +252,13 @@ def _check_patients(index: Index) -> None:
 
 
 def steps_of(index: Index, recipe: BaseRecipe) -> tuple[str, ...]:
-    """The preparation steps of a recipe, or those that serve most archives."""
+    """The preparation steps of a recipe: its own, its preset's, or those that serve most archives."""
     if recipe.steps:
         return tuple(recipe.steps)
-    steps = default_steps(recipe.size, channels_of(index, recipe), recipe.window)
+    channels = channels_of(index, recipe)
+    if recipe.preset is not None:
+        return tuple(preset_steps(recipe.preset, recipe.size, channels, recipe.window))
+    steps = default_steps(recipe.size, channels, recipe.window)
     oriented = recipe.slices is not None and recipe.slice_plane in ALONG
     return (*steps, "orient") if oriented else tuple(steps)
 

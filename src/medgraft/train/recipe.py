@@ -45,8 +45,12 @@ class ImageRecipe(_Settings):
     window: Literal["file"] | tuple[float, float] | None = Field(
         None, description="'file' (the window that a DICOM file names), or two limits in its units."
     )
+    preset: str | None = Field(
+        None,
+        description="Preparation for a kind of image, such as mammography; see `medgraft list presets`.",
+    )
     steps: tuple[str, ...] | None = Field(
-        None, description="Preparation steps in full, instead of those that size makes."
+        None, description="Preparation steps in full, instead of those that size or preset make."
     )
 
 

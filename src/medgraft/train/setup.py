@@ -21,6 +21,7 @@ from medgraft.nets.weights import (
     upsampling_of,
 )
 from medgraft.prepare import canonical, pipeline
+from medgraft.prepare.presets import preset_steps
 from medgraft.spec import build
 from medgraft.train.batches import Batches
 from medgraft.train.continuing import check_choice
@@ -74,8 +75,32 @@ def check_parts(recipe: BaseRecipe) -> None:
         check_architecture(open_weights(recipe.weights, backbone=recipe.backbone), recipe.backbone)
     build(schedules, recipe.schedule)
     pipeline(recipe.steps or ())
+    _check_preset(recipe)
     for text in expand(recipe.augment):
         build(augmentations, text)
+
+
+def _check_preset(recipe: BaseRecipe) -> None:
+    """Refuse a preset that does not exist, or that other settings contradict.
+
+    A recorded recipe has both the preset and the steps that it made.
+
+    Raises:
+        UnknownNameError, ArgumentError: With what to do.
+    """
+    if recipe.preset is None:
+        return
+    if recipe.slices is not None:
+        raise ArgumentError("preset prepares pictures, and slices is given too. Leave one out.")
+    made = [
+        canonical(pipeline(preset_steps(recipe.preset, recipe.size, channels, recipe.window)))
+        for channels in (1, 3)
+    ]
+    if recipe.steps and canonical(pipeline(recipe.steps)) not in made:
+        raise ArgumentError(
+            f"steps must be those that preset {recipe.preset!r} makes at size {recipe.size}, or one"
+            f" of both be left out; got {' '.join(recipe.steps)}."
+        )
 
 
 def check_slices(recipe: BaseRecipe, body: Backbone) -> None:
