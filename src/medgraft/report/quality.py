@@ -16,7 +16,7 @@ SURE = 0.01  # a generator is accused of copying below this p
 MEANINGS = {
     "frechet": "Fréchet distance: 0 would be the same distribution; falls with the number of images",
     "kernel": "kernel distance: 0 is the same distribution, whatever the number of images",
-    "precision": "share of images that look like a training image",
+    "precision": "share of images that lie where training images do; outliers among those widen it",
     "recall": "share of training images that look like one of these",
     "density": "training images that each looks like, beside what is usual; 1 is usual",
     "coverage": "share of training images that one of these lies close to",
@@ -115,7 +115,7 @@ def answer(found: dict[str, Any]) -> str:
         for name in ("precision", "coverage")
     }
     told = (
-        f"{shares['precision'][0]} of the samples look real (of unseen images {shares['precision'][1]});"
+        f"{shares['precision'][0]} of the samples lie where real images do (of unseen images {shares['precision'][1]});"
         f" {shares['coverage'][0]} of the training images have a sample close by (an unseen image:"
         f" {shares['coverage'][1]})"
     )

@@ -47,13 +47,15 @@ class Resampling:
         Args:
             measure: From how often each row counts to values.
             biased: Whether it is a distance that grows as rows are repeated. Its replicates then lie
-                above the value by about as much as the value lies above the truth, and the interval is
-                reflected (the basic bootstrap), down to 0, to make up for it.
+                above the value, and are moved down, to 0 at most, until their mean is the value: the
+                interval says how far the value varies among sets of this size.
         """
         ones = (np.ones((1, len(units.of_row))) for units in (self.first, self.second))
         value = float(measure(*ones)[0])
         drawn = measure(self._first(), self._second())
-        return self._entry(value, np.maximum(2 * value - drawn, 0) if biased else drawn, self.first)
+        if biased and len(drawn):
+            drawn = np.maximum(drawn - drawn.mean() + value, 0)
+        return self._entry(value, drawn, self.first)
 
     def of_first(self, values: Floats) -> Entry:
         """The mean of what each row of the first set says."""
