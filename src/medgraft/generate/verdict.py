@@ -55,8 +55,8 @@ def _alike(found: Diversity | None) -> str | None:
     return (
         f"The samples are too alike (mode collapse): their distances are {found.spread:.2f} of those"
         f" among real images, from each to its nearest other {found.distinct:.2f}; {FEW} is the"
-        " least. Pass another --seed, a lower --rate, or a stabiliser such as r1=1 or"
-        " feature_matching=1."
+        " least. Train for more epochs, or pass another --seed, a lower --rate or, of a dcgan or"
+        " vae_gan, a stabiliser such as r1=1."
     )
 
 
