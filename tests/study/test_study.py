@@ -246,14 +246,24 @@ def test_a_study_of_several_labels_scores_those_it_names(tmp_path):
     labels = [pl.Series("A", right), pl.Series("B", 1 - right), pl.Series("C", right)]
     frame = index.frame.drop("side").with_columns(labels)
     Index(frame, index.root, labels=("A", "B", "C"), layout="csv").save(tmp_path / "three.parquet")
-    asked = {"axes": {"network": CUTS[:1]}, "score": ["C", "A"]}
+    asked = {"axes": {"network": CUTS[:1], "rate": [1e-3, 3e-2]}, "score": ["C", "A"]}
     run(tmp_path, tmp_path / "three.parquet", **asked)
-    write_study(tmp_path / "out")
+    page = write_study(tmp_path / "out").read_text()
     found = answered(tmp_path / "out")
     rows = predictions(tmp_path / "out", found["groups"][0]["runs"][0]["folder"])
     expected = [roc_auc_score(rows[f"y_{name}"], rows[f"p_{name}"]) for name in "CA"]
     assert found["labels"] == ["C", "A"]
     assert found["groups"][0]["value"] == pytest.approx(np.mean(expected))
+    assert "What other settings change" in page
+    (change,) = found["changes"]
+    assert (change["others"], change["minus"]) == ({"rate": 0.03}, {"rate": 0.001})
+    other = predictions(tmp_path / "out", found["groups"][1]["runs"][0]["folder"])
+    for name, before in zip("CA", expected, strict=True):
+        gain = roc_auc_score(other[f"y_{name}"], other[f"p_{name}"]) - before
+        assert change["labels"][name]["value"] == pytest.approx(gain)
+    of_labels = [change["labels"][name]["value"] for name in "CA"]
+    assert change["value"] == pytest.approx(np.mean(of_labels))
+    assert change["p_holm"] == change["p"]  # the only comparison
     with pytest.raises(ArgumentError, match="score must name labels of the index, but D are none"):
         run(tmp_path, tmp_path / "three.parquet", axes={"seed": [0]}, score=["D"])
 

@@ -227,6 +227,7 @@ def answers(
         "networks": {name: cost.model_dump() for name, cost in board.cost.items()},
         "groups": [_group(name, board) for name in board.groups],
         "boosts": boosts(board),
+        "changes": changes(board),
         "cuts": cuts(board),
         "families": families(board),
         "pairs": pairs(board),
@@ -298,6 +299,33 @@ def boosts(board: Board) -> list[dict[str, Any]]:
         if name.weights != RANDOM and base in board.groups:
             found.append(_tested(name, base, board, name.told()))
     return _corrected(found)
+
+
+def changes(board: Board) -> list[dict[str, Any]]:
+    """What other settings change: groups of one network and weights, minus the first of them."""
+    found = []
+    for _, names in board.alike("network", "weights"):
+        first, *others = names
+        for name in others:
+            about = {
+                **name.told(),
+                "minus": json.loads(first.others),
+                "labels": _label_changes(name, first, board),
+            }
+            found.append(_tested(name, first, board, about))
+    return _corrected(found)
+
+
+def _label_changes(first: Name, second: Name, board: Board) -> dict[str, Any]:
+    one, two = board.groups[first], board.groups[second]
+    seeds = board.shared(first, second)
+    return {
+        label: _entry(
+            over_seeds([minus(one[seed].labels[label], two[seed].labels[label]) for seed in seeds]),
+            board,
+        )
+        for label in (one[seeds[0]].labels if seeds else ())
+    }
 
 
 def cuts(board: Board) -> list[dict[str, Any]]:
@@ -522,7 +550,7 @@ Rows = Callable[[dict[str, Any]], Iterator[dict[str, Any]]]
 def flat(found: Mapping[str, Any]) -> list[dict[str, Any]]:
     """Every number of study.json as rows of one table.
 
-    Columns: `kind` (score, boost, cut, within, across, pair, correlation, front, variance, cost),
+    Columns: `kind` (score, boost, change, cut, within, across, pair, correlation, front, variance, cost),
     `network`, `weights`, `others` (JSON), `label`, `seed`, `minus`, `what`, and the numbers `value`,
     `low`, `high`, `p`, `p_holm`. What a row has nothing to say of is null.
     """
@@ -550,6 +578,11 @@ def flat(found: Mapping[str, Any]) -> list[dict[str, Any]]:
     ):
         for one in entries:
             add(kind, one, **({"minus": RANDOM} if kind == "boost" else {}))
+    for one in found["changes"]:
+        about = {"minus": json.dumps(one["minus"], sort_keys=True)}
+        add("change", one, **about)
+        for label, entry in one["labels"].items():
+            add("change", {**one, "p": None, "p_holm": None, **entry}, label=label, **about)
     for one in found["families"]["across"]:
         add("across", one, what=one["family"])
     for curve in found["cuts"]:

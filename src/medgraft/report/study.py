@@ -84,6 +84,7 @@ def write_study(folder: Path, *, seed: int = 0) -> Path:
             networks=network_rows(found),
             scores=score_rows(found),
             boosts=boost_rows(found),
+            changes=change_rows(found),
             cuts=[_curve_rows(curve, found) for curve in found["cuts"]],
             families=family_rows(found),
             correlations=correlation_rows(found),
@@ -110,6 +111,7 @@ def answer(found: Mapping[str, Any]) -> list[str]:
     """The questions of a study, each in a sentence, as far as its runs answer them."""
     said = [_best(found)]
     said += _boosted(found["boosts"])
+    said += _changed(found["changes"])
     said += _correlated(found["correlations"])
     said += [_shorter(curve, found) for curve in found["cuts"]]
     return said
@@ -131,8 +133,25 @@ def _best(found: Mapping[str, Any]) -> str:
 
 def _named(one: Mapping[str, Any]) -> str:
     weights = "random weights" if one["weights"] == RANDOM else f"{one['weights']} weights"
-    others = "".join(f", {key} {value}" for key, value in one["others"].items())
-    return f"{one['network']} from {weights}{others}"
+    others = _settings_of(one["others"])
+    return f"{one['network']} from {weights}{f', {others}' if others else ''}"
+
+
+def _settings_of(others: Mapping[str, Any]) -> str:
+    """Keys and values as prose; a page travels further than its folders.
+
+    Examples:
+        >>> _settings_of({"uncertain": ["self_trained:runs/donor"], "blank": "zeros"})
+        'uncertain self_trained:donor, blank zeros'
+    """
+    return ", ".join(f"{key} {_plain(value)}" for key, value in others.items())
+
+
+def _plain(value: Any) -> str:
+    if isinstance(value, list):
+        return " ".join(map(_plain, value))
+    name, colon, path = str(value).partition(":")
+    return f"{name}:{path.rpartition('/')[2]}" if colon else without_folders(name)
 
 
 def _bounds(entry: Mapping[str, Any]) -> str:
@@ -157,6 +176,25 @@ def _boosted(boosts: Sequence[Mapping[str, Any]]) -> list[str]:
         f"Pretraining changes the score by {signed(mean)} in the mean of"
         f" {count(len(tested), 'comparison')}; {better or 'none'} of them"
         f" {'is a significant gain' if better == 1 else 'are significant gains'}."
+    ]
+
+
+def _changed(changes: Sequence[Mapping[str, Any]]) -> list[str]:
+    tested = [one for one in changes if one["value"] is not None]
+    if not tested:
+        return []
+    better, worse = (
+        sum(bool(one["significant"] and sign * one["value"] > 0) for one in tested)
+        for sign in (1, -1)
+    )
+    against = {_settings_of(one["minus"]) for one in tested}
+    first = f" ({against.pop()})" if len(against) == 1 else ""
+    best = max(tested, key=lambda one: one["value"])
+    return [
+        f"Of {count(len(tested), 'other setting')}, {better or 'none'}"
+        f" {'is' if better == 1 else 'are'} significantly better than the first{first} and"
+        f" {worse or 'none'} significantly worse; the best change is {signed(best['value'])}"
+        f" ({_ends(best) or 'no interval'}), by {_settings_of(best['others'])}."
     ]
 
 
@@ -248,7 +286,8 @@ def score_rows(found: Mapping[str, Any]) -> list[dict[str, Any]]:
 
 def _about(one: Mapping[str, Any]) -> str:
     weights = "random" if one["weights"] == RANDOM else one["weights"]
-    return ", ".join([weights, *(f"{key} {value}" for key, value in one["others"].items())])
+    others = _settings_of(one["others"])
+    return f"{weights}, {others}" if others else str(weights)
 
 
 def _cell(one: Mapping[str, Any]) -> dict[str, str]:
@@ -264,6 +303,20 @@ def _cell(one: Mapping[str, Any]) -> dict[str, str]:
 def boost_rows(found: Mapping[str, Any]) -> list[tuple[str, str, dict[str, str]]]:
     """A row per network and weights: what they gain over random ones."""
     return [(one["network"], _about(one), _cell(one)) for one in found["boosts"]]
+
+
+def change_rows(found: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """A row per group of other settings: what it changes, all in all and label by label."""
+    return [
+        {
+            "network": one["network"],
+            "about": _about(one),
+            "minus": _settings_of(one["minus"]) or "the defaults",
+            "mean": _cell(one),
+            "labels": [_cell(entry) for entry in one["labels"].values()],
+        }
+        for one in found["changes"]
+    ]
 
 
 def _curve_rows(curve: Mapping[str, Any], found: Mapping[str, Any]) -> dict[str, Any]:
@@ -445,7 +498,8 @@ def _rank(key: str, weights: str, others: str, found: Mapping[str, Any]) -> str:
 
 
 def _told(others: str) -> str:
-    return "".join(f", {key} {value}" for key, value in json.loads(others).items())
+    told = _settings_of(json.loads(others))
+    return f", {told}" if told else ""
 
 
 def _file(*words: str) -> str:
