@@ -12,6 +12,7 @@ import pytest
 from report_folders import FINDINGS, make_run, write
 from report_outline import Outline
 
+from medgraft.cli.__main__ import main
 from medgraft.errors import TableError
 from medgraft.report import write_any_report, write_evaluation_report, write_report
 from medgraft.report.words import number
@@ -323,3 +324,27 @@ def test_fourteen_findings_give_fourteen_rows(labels):
     outline = Outline(labels.html)
     names = [text for tag, text in outline.texts if tag == "th"]
     assert all(names.count(name) == 2 for name in FINDINGS)  # by class, and in the split
+
+
+@pytest.mark.parametrize("there", [{}, {"experiment.json": "{}"}, {"notes.txt": "x"}])
+def test_a_folder_that_is_nothing_of_the_kind_gets_one_line(there, tmp_path, capsys):
+    for name, text in there.items():
+        (tmp_path / name).write_text(text)
+    assert main(["report", str(tmp_path)]) == 2
+    said = capsys.readouterr().err.strip()
+    assert len(said.splitlines()) == 1
+    for word in (
+        str(tmp_path),
+        "run.json",
+        "experiment.json",
+        "simulation.json",
+        "a transfer study",
+    ):
+        assert word in said
+
+
+def test_the_page_of_an_experiment_stays_beside_its_runs(tmp_path, capsys):
+    (tmp_path / "experiment.json").write_text(json.dumps({"arms": []}))
+    assert main(["report", str(tmp_path), "--out", str(tmp_path / "page")]) == 2
+    assert "is a transfer study, whose page links to" in capsys.readouterr().err
+    assert not (tmp_path / "page").exists()

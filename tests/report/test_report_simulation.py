@@ -9,6 +9,7 @@ import pytest
 from sklearn.metrics import roc_auc_score
 from test_report_browser import CHROMIUM, seen
 
+from medgraft.cli.__main__ import main
 from medgraft.errors import TableError, TrainingError
 from medgraft.report import write_simulation
 from medgraft.report.simulation import answer
@@ -317,3 +318,13 @@ def test_nothing_sticks_out_at_400_pixels(written, tmp_path):
     (page,) = seen([html], 400, tmp_path, dark=False)
     assert page["width"] <= page["client"] <= 400
     assert page["small"] >= 9
+
+
+def test_report_writes_the_page_again_from_what_is_on_disk(written, tmp_path):
+    folder = shutil.copytree(written[0], tmp_path / "out")
+    before = json.loads((folder / "results.json").read_text())
+    page = (folder / "simulation.html").read_text()
+    (folder / "simulation.html").unlink()  # its results say how many replicates there were
+    assert main(["report", str(folder)]) == 0
+    assert json.loads((folder / "results.json").read_text()) == before
+    assert (folder / "simulation.html").read_text() == page

@@ -2,6 +2,7 @@
 
 import json
 import re
+import shutil
 from urllib.parse import unquote
 
 import numpy as np
@@ -12,6 +13,7 @@ from sklearn.metrics import roc_auc_score
 
 from medgraft.cli.__main__ import main
 from medgraft.errors import ArgumentError, TableError, TrainingError, UnknownNameError
+from medgraft.index import Index
 from medgraft.pretext.discovery.settings import Settings
 from medgraft.pretext.recipe import Pretraining
 from medgraft.report import write_any_report, write_pretraining_study
@@ -21,8 +23,11 @@ from medgraft.runs import RunFolder
 from medgraft.study import pretraining as module
 from medgraft.study.pretraining import Experiment, read_discovery, study_pretraining
 from medgraft.study.starts import SHARED, own_settings, read_starts
+from medgraft.train.batches import even_batches
+from medgraft.train.data import load_data
 from medgraft.train.recipe import Recipe, load_recipe
 from tests.train.conftest import make_spots, quick
+from tests.train.test_slices import make_heads
 
 SMALL = {"after": "layer1", "epochs": 1, "batch_size": 4, "replicates": 0}
 
@@ -296,3 +301,26 @@ def test_a_start_whose_seeds_all_agree_is_tested_like_any_other():
     assert _welch(alike, spread) == pytest.approx(expected)
     assert _welch(alike, alike) is None
     assert _welch([0.9], [0.8]) is None
+
+
+def test_report_writes_the_page_again_from_what_is_on_disk(finished, tmp_path):
+    folder = shutil.copytree(finished, tmp_path / "out")
+    before = json.loads((folder / "pretrain-study.json").read_text())
+    page = (folder / "pretrain-study.html").read_text()
+    (folder / "pretrain-study.html").unlink()  # its results say how many replicates there were
+    assert main(["report", str(folder)]) == 0
+    assert json.loads((folder / "pretrain-study.json").read_text()) == before
+    assert (folder / "pretrain-study.html").read_text() == page
+
+
+def test_an_epoch_of_slices_is_counted_in_slices_and_not_in_volumes(tmp_path):
+    path = make_heads(tmp_path)  # two slices each
+    sliced = {"slices": 1, "steps": ("orient", "intensity:declared=false"), "batch_size": 4}
+    recipe = quick(after="layer1", labels_per_class=3, **sliced)
+    rows = load_data(path, recipe, tmp_path / "stores").training().rows
+    assert len(rows) == 2 * 3 * 2
+    index, tuning = Index.load(path), recipe.model_copy(update={"labels_per_class": None})
+    each = module._pictures(tuning, index)
+    assert each == 2
+    assert module._per_epoch(tuning, index, 3, each) == even_batches(len(rows), 4) == 3
+    assert module._pictures(quick(), index) == 1

@@ -9,6 +9,7 @@ import polars as pl
 import pytest
 from sklearn.metrics import roc_auc_score
 
+from medgraft.cli.__main__ import main
 from medgraft.errors import ArgumentError, OutputError, TrainingError, WeightsError
 from medgraft.evaluate import delong
 from medgraft.evaluate.bootstrap import draw
@@ -291,3 +292,14 @@ def test_two_calls_at_once_are_refused(tmp_path):
         pytest.raises(OutputError, match="by one call at a time"),
     ):
         run(tmp_path, index, axes={"network": CUTS[:1]})
+
+
+def test_report_writes_the_page_again_from_what_is_on_disk(study, tmp_path):
+    folder = shutil.copytree(study, tmp_path / "out")
+    before = json.loads((folder / "study.json").read_text())
+    page = (folder / "study.html").read_text()
+    for name in ("study.json", "study.html"):
+        (folder / name).unlink()
+    assert main(["report", str(folder)]) == 0
+    assert json.loads((folder / "study.json").read_text()) == before
+    assert (folder / "study.html").read_text() == page

@@ -2,6 +2,7 @@
 
 import json
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -278,3 +279,13 @@ def test_ctrl_c_stops_and_the_same_command_finishes(spots, tmp_path):
     assert not (out / "transfer.json").exists()
     assert subprocess.run(command).returncode == 0
     assert [arm["seconds"]["mean"] > 0 for arm in found(out)["arms"]] == [True, True]
+
+
+def test_report_writes_the_page_again_from_what_is_on_disk(experiment, tmp_path):
+    folder = shutil.copytree(experiment, tmp_path / "out")
+    before = json.loads((folder / "transfer.json").read_text())
+    page = (folder / "transfer.html").read_text()
+    (folder / "transfer.html").unlink()  # its results say how many replicates there were
+    assert main(["report", str(folder)]) == 0
+    assert json.loads((folder / "transfer.json").read_text()) == before
+    assert (folder / "transfer.html").read_text() == page

@@ -1,5 +1,6 @@
 """Saved results in, figures and pages out. Needs no torch, and computes nothing anew but curves."""
 
+from medgraft.report.again import write_again
 from medgraft.report.compare import write_comparison
 from medgraft.report.generation import write_generation
 from medgraft.report.page import write_any_report, write_evaluation_report, write_report
@@ -13,6 +14,7 @@ from medgraft.report.transfer import write_transfer
 from medgraft.report.truncation import write_truncation
 
 __all__ = [
+    "write_again",
     "write_any_report",
     "write_comparison",
     "write_evaluation_report",

@@ -9,10 +9,11 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
-from medgraft.errors import ArgumentError, UnknownNameError
+from medgraft.errors import ArgumentError, ReadError, TableError, UnknownNameError
 from medgraft.files import write_json
 from medgraft.index import Index
 from medgraft.index.target import Target
+from medgraft.prepare import load, pipeline
 from medgraft.pretext.discovery.job import discover
 from medgraft.pretext.discovery.settings import Settings
 from medgraft.pretext.pretrain import check_semantic, pretrain
@@ -23,11 +24,12 @@ from medgraft.study.experiment import EXPERIMENT, INDEX, RUNS, check_out, check_
 from medgraft.study.launch import Job, Outcome, launch
 from medgraft.study.starts import SHARED, Start
 from medgraft.train.batches import even_batches
-from medgraft.train.data import few_labels
+from medgraft.train.data import few_labels, steps_of
 from medgraft.train.lengthening import lengthened
 from medgraft.train.recipe import Recipe
 from medgraft.train.segmentation.data import few_masks
 from medgraft.train.setup import check_choices
+from medgraft.train.slices import Slicing
 
 
 @dataclass(frozen=True)
@@ -127,7 +129,10 @@ def study_pretraining(
     check_out(out)
     keep_index(index_path, out / INDEX, asked.tuning)
     index = Index.load(out / INDEX)
-    steps = {labels: _per_epoch(asked.tuning, index, labels) for labels in reversed(asked.labels)}
+    each = _pictures(asked.tuning, index)
+    steps = {
+        labels: _per_epoch(asked.tuning, index, labels, each) for labels in reversed(asked.labels)
+    }
     if any(start.semantic for start in asked.starts):
         for seed in asked.numbers[: asked.pretrainings]:
             _discover(out, seed, asked, command)
@@ -225,7 +230,7 @@ def _check(asked: Experiment) -> None:
     assert not differing, f"a pretraining has {differing} from the tuning"
 
 
-def _per_epoch(tuning: Recipe, index: Index, labels: int) -> int:
+def _per_epoch(tuning: Recipe, index: Index, labels: int, each: int) -> int:
     """Steps of an epoch with so many labels, which must be there, or hours later runs would break."""
     recipe = tuning.model_copy(update={"labels_per_class": labels})
     if recipe.task == "segmentation":
@@ -233,7 +238,21 @@ def _per_epoch(tuning: Recipe, index: Index, labels: int) -> int:
     else:
         few = few_labels(index, Target.of(index, positive=recipe.positive), recipe)
     images = few.frame["split"].to_list().count("train")
-    return even_batches(images * recipe.patches_per_image, recipe.batch_size)
+    return even_batches(images * each * recipe.patches_per_image, recipe.batch_size)
+
+
+def _pictures(tuning: Recipe, index: Index) -> int:
+    """How many pictures a network sees of each image: 1, or the slices of a prepared volume."""
+    slicing = Slicing.of(tuning)
+    if slicing is None:
+        return 1
+    steps = pipeline(steps_of(index, tuning))  # they give all volumes one shape
+    for path in index.frame["path"]:
+        try:
+            return slicing.each(load(index.file(path), steps).shape)
+        except ReadError:
+            continue
+    raise TableError(f"an index must have a file that can be read, and none of {len(index)} can.")
 
 
 # --- what is written -------------------------------------------------------------------------
