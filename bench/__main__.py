@@ -13,6 +13,7 @@ from bench import timing
 
 HERE = Path(__file__).parent
 HELPERS = {"timing", "data", "learner", "__main__", "__init__"}
+OWN = {"scaling": HERE / "scaling.md"}  # pages of their own
 TOP = """# Benchmarks
 
 Every number here was measured by the command under its table, the rivals in turn in one process
@@ -50,7 +51,7 @@ def main() -> int:
             continue
         print(section, flush=True)
         if asked.write:
-            put(asked.write, name, section)
+            put(OWN.get(name, asked.write), name, section)
     return 1 if failed else 0
 
 

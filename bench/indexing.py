@@ -56,7 +56,7 @@ def measure() -> Table:
     )
 
 
-def tree(root: Path) -> None:
+def tree(root: Path, count: int = COUNT) -> None:
     """Two folders of links; a file system allows only so many links to one file."""
     kept = root / ".films"
     kept.mkdir(parents=True)
@@ -64,7 +64,7 @@ def tree(root: Path) -> None:
         shutil.copy(path, kept / f"{number}.jpeg")
     for name in ("well", "ill"):
         (root / name).mkdir()
-    for number in range(COUNT):
+    for number in range(count):
         source = kept / f"{number % DIFFERENT}.jpeg"
         os.link(source, root / ("well", "ill")[number % 2] / f"p{number // 4:05}_{number:06}.jpeg")
 

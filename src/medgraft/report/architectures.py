@@ -492,7 +492,7 @@ def front(board: Board) -> list[dict[str, Any]]:
     found = []
     for told, names in board.alike("others"):
         own = [name for name in names if name.network in board.cost]
-        if not own:
+        if len(own) < 2:  # one network alone is beaten by no other
             continue
         scores = [board.mean(name) for name in own]
         speeds = np.array([board.cost[name.network].images_per_second for name in own])
