@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -129,7 +130,8 @@ class _Calls:
         self.named = {job.name: job for job in self.jobs}
         before = {name for name, job in self.named.items() if finished(self._run(job))}
         self.waiting = {name: job for name, job in self.named.items() if name not in before}
-        self.took: dict[str, list[float]] = {}
+        self.left = Counter(job.kind for job in self.waiting.values())
+        self.took: dict[str, tuple[int, float]] = {}
         for name in before:
             self._took(name)
         epochs = {job.name: job.recipe.epochs for job in self.jobs}
@@ -141,7 +143,7 @@ class _Calls:
             self._mirror(name)
         try:
             for ended in self._launched():
-                self.waiting.pop(ended.name)
+                self.left[self.waiting.pop(ended.name).kind] -= 1
                 failure = ended.failure
                 if failure is None:
                     self._took(ended.name)
@@ -202,7 +204,7 @@ class _Calls:
                 yield job.name, failure
 
     def _estimate(self) -> None:
-        left = time_left(list(self.waiting.values()), self.took)
+        left = time_left(self.left, self.took)
         beside = 1 if self.spread is None else self.spread.places.workers
         self.board.seconds_left = None if left is None else left / beside
 
@@ -211,7 +213,8 @@ class _Calls:
         run = self._run(self.named[name])
         if finished(run):
             seconds = sum(read_json(run.record)["seconds"].values())
-            self.took.setdefault(self.named[name].kind, []).append(seconds)
+            runs, before = self.took.get(self.named[name].kind, (0, 0.0))
+            self.took[self.named[name].kind] = runs + 1, before + seconds
 
     def _mirror(self, name: str) -> None:
         run = RunFolder(self.folder / name)
@@ -222,28 +225,26 @@ class _Calls:
         return RunFolder(self.folder / job.name)
 
 
-def time_left(waiting: Sequence[Job], took: Mapping[str, Sequence[float]]) -> float | None:
-    """Seconds that these jobs will take, by what finished jobs of their kind took.
+def time_left(waiting: Mapping[str, int], took: Mapping[str, tuple[int, float]]) -> float | None:
+    """Seconds that jobs will take, by what finished jobs of their kind took.
 
     Args:
-        waiting: Jobs that are not finished.
-        took: Seconds of finished jobs by kind.
+        waiting: How many jobs of each kind are not finished.
+        took: Of each kind how many are, and their seconds together.
 
     Returns:
         None while nothing is known; a kind without a finished job is taken for an average one.
 
     Examples:
-        >>> from medgraft.train.recipe import Recipe
-        >>> jobs = [Job("a", Recipe(), "slow"), Job("b", Recipe(), "new")]
-        >>> time_left(jobs, {"slow": [10.0, 14.0], "fast": [3.0]}), time_left(jobs, {})
-        (21.0, None)
+        >>> time_left({"slow": 1, "new": 1}, {"slow": (2, 24.0), "fast": (1, 3.0)})
+        21.0
+        >>> time_left({"new": 1}, {})
     """
-    known = [seconds for times in took.values() for seconds in times]
-    if not known:
+    if not took:
         return None
-    average = sum(known) / len(known)
-    means = {kind: sum(times) / len(times) for kind, times in took.items() if times}
-    return sum(means.get(job.kind, average) for job in waiting)
+    runs, seconds = (sum(column) for column in zip(*took.values(), strict=True))
+    means = {kind: whole / number for kind, (number, whole) in took.items()}
+    return sum(number * means.get(kind, seconds / runs) for kind, number in waiting.items())
 
 
 def _keep_plan(jobs: Sequence[Job], folder: Path) -> None:
