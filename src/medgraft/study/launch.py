@@ -242,7 +242,8 @@ def time_left(waiting: Mapping[str, int], took: Mapping[str, tuple[int, float]])
     """
     if not took:
         return None
-    runs, seconds = (sum(column) for column in zip(*took.values(), strict=True))
+    runs = sum(number for number, _ in took.values())
+    seconds = sum(whole for _, whole in took.values())
     means = {kind: whole / number for kind, (number, whole) in took.items()}
     return sum(number * means.get(kind, seconds / runs) for kind, number in waiting.items())
 
