@@ -61,11 +61,12 @@ def plan_runs(study: StudyFile, folder: Path, data: str) -> list[Planned]:
     found: dict[str, Planned] = {}
     settings: dict[str, Mapping[str, Value]] = {}
     hashes: dict[str, str] = {}
+    keys = _keys(study)
     for own in _product(study):
         values = {**shared, **own}
         if any(_matches(values, one) for one in study.exclude):
             continue
-        run = _planned(values, study, folder, data, hashes)
+        run = _planned(values, study, folder, data, hashes, keys)
         if run.name in found:
             raise ArgumentError(
                 "the runs of a study must differ, but two are the same:"
@@ -121,7 +122,12 @@ def _matches(values: Mapping[str, Value], pattern: Mapping[str, Value]) -> bool:
 
 
 def _planned(
-    values: dict[str, Value], study: StudyFile, folder: Path, data: str, hashes: dict[str, str]
+    values: dict[str, Value],
+    study: StudyFile,
+    folder: Path,
+    data: str,
+    hashes: dict[str, str],
+    keys: list[str],
 ) -> Planned:
     called = weights = str(values.get("weights", RANDOM))
     if weights == IMAGENET and (file := study.imagenet.get(str(values.get("backbone")))):
@@ -134,7 +140,7 @@ def _planned(
     values = {**values, "weights": weights}
     recipe = check_recipe(values, where="the study")
     name = _name(recipe, hashes.get(weights, weights), data)
-    others = {key: values[key] for key in _keys(study) if key in values and key not in OWN}
+    others = {key: values[key] for key in keys if key in values and key not in OWN}
     return Planned(name, recipe, Path(called).name, others)
 
 
