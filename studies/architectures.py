@@ -11,10 +11,11 @@ from __future__ import annotations
 import argparse
 import json
 import shlex
+import shutil
 from pathlib import Path
 from typing import Any
 
-from results_page import circumstances, put
+from results_page import PAGE, circumstances, put
 
 from medgraft.cli.__main__ import main as medgraft
 from medgraft.report.words import number, p_value, percent, signed
@@ -23,6 +24,13 @@ ROOT = Path(__file__).parents[1]
 STUDY = Path(__file__).with_suffix(".toml")
 INDEX = "--layout csv --table labels.csv --path file --label label --patient group"
 SPLIT = "--test 0.2 --val 0.03 --seed 0"
+
+
+FIGURES = {
+    "score-top1-none": "score against accuracy on ImageNet, random weights",
+    "cuts-none": "score of cut networks against their parameters",
+    "front": "score against speed",
+}
 
 
 def run(data: Path, out: Path, workers: str) -> None:
@@ -78,8 +86,10 @@ def section(out: Path) -> str:
             f"A run's AUROC has a standard deviation of {found['variance']['sd_seeds']:.4f} over seeds and of"
             f" {found['variance']['sd_patients']:.4f} over patients (pooled over all groups).",
             "",
-            f"{found['n_images']:,} test images of {found['n_patients']:,} patients; {launch['workers']} process(es)"
-            f" of {launch['threads']} thread(s). {circumstances(json.loads(first.read_text()))}",
+            f"{found['n_images']:,} test images of {found['n_patients']:,} patients; processes of"
+            f" {launch['threads']} thread(s). {circumstances(json.loads(first.read_text()))}",
+            "",
+            *(f"![{what}](figures/architectures-{name}.svg)\n" for name, what in FIGURES.items()),
             "",
         ]
     )
@@ -149,6 +159,9 @@ def main() -> None:
     asked = parser.parse_args()
     if not asked.write:
         run(asked.data.resolve(), asked.out, asked.workers)
+    for name in FIGURES:
+        figure = PAGE.parent / "figures" / f"architectures-{name}.svg"
+        shutil.copyfile(asked.out / "figures" / f"{name}.svg", figure)
     put(section(asked.out), "architectures")
 
 
