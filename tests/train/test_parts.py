@@ -301,7 +301,7 @@ def test_volumes_train_in_float32_on_a_processor_and_are_never_measured_as_pictu
     with pytest.raises(ArgumentError, match="must train in float32 on a processor"):
         hardware.choose(cpu, "bfloat16", "auto", cache=None, dims=3)
     plain = Processes()
-    assert agree(cpu, quick(backbone="unet3d", precision="auto"), plain).precision == "float32"
+    assert agree(cpu, quick(precision="auto"), plain, dims=3).precision == "float32"
 
 
 def test_two_generations_are_kept_and_a_damaged_one_is_passed_over(tmp_path):
