@@ -231,6 +231,23 @@ def test_a_run_learns_and_is_an_ordinary_run(archive, capsys):
     capsys.readouterr()
 
 
+def test_one_label_is_learnt_judged_and_asked_again(archive, tmp_path):
+    spots, _, recipe, _ = archive
+    index = Index.load(spots)
+    ill = index.frame.with_columns(ill=(pl.col("side") == "left").cast(pl.Int64)).drop("side")
+    Index(ill, index.root, labels=("ill",)).save(tmp_path / "one.parquet")
+    run = train(tmp_path / "one.parquet", tmp_path / "run", recipe, command=[])
+    assert read_json(run.weights_record)["head"] == "linear+two"
+    assert pl.read_csv(run.history)["auroc_val"].is_between(0, 1).all()
+    told = pl.read_parquet(run.predictions).filter(split="test")
+    predictor, _ = load_predictor(run)
+    assert predictor.network.classes == 1
+    images = np.stack([np.asarray(Image.open(index.file(p))) for p in told["path"]])[:, None]
+    logits = predictor.logits(torch.from_numpy(images / np.float32(255))).detach().numpy()
+    assert logits.shape == (len(told), 1)
+    np.testing.assert_allclose(predictor.probabilities(logits)[:, 0], told["p_ill"], atol=1e-5)
+
+
 def test_it_tells_its_samples_from_real_images(archive):
     spots, samples, _, run = archive
     predictor, _ = load_predictor(run)

@@ -122,6 +122,8 @@ class TwoWay(nn.Module):
     something else: whether the image is a real one.
     """
 
+    classes = 1
+
     def forward(self, raw: Tensor) -> Tensor:
         """The logit of the label; `raw` has that of absence first.
 

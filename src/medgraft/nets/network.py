@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
-from medgraft.nets.heads import ThreeWay, linear_head
+from medgraft.nets.heads import ThreeWay, TwoWay, linear_head
 from medgraft.registry import unknown_name
 
 
@@ -204,7 +204,7 @@ class Network(Staged):
     def classes(self) -> int:
         """Number of logits."""
         last = self.head[-1]
-        if isinstance(last, ThreeWay):
+        if isinstance(last, ThreeWay | TwoWay):
             return last.classes
         return int(list(self.head.parameters())[-1].shape[0])
 
