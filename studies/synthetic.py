@@ -13,8 +13,9 @@ import json
 import shlex
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
-from pretraining import call, differences, scores
+from pretraining import call, differences
 from results_page import circumstances, run_study
 
 IMAGENET = "weights/resnet18_to_layer3_imagenet.safetensors"
@@ -95,19 +96,28 @@ def section(experiment: Experiment, folder: Path) -> str:
             *(shlex.join(["medgraft", *command]) for command in commands),
             "```",
             "",
-            f"| arm | {heads} | its generator |",
-            "|" + " --- |" * (len(labels) + 2),
-            *(scores(one, found) for one in found["starts"]),
+            f"| arm | {heads} |",
+            "|" + " --- |" * (len(labels) + 1),
+            *(scores(one) for one in found["starts"]),
             "",
             f"| difference | {heads} |",
             "|" + " --- |" * (len(labels) + 1),
-            *differences([*found["gains"], *found["added"]]),
+            *differences(found["gains"]),
             "",
             f"Labels are per class. {found['n_images']:,} test images of {found['n_patients']:,} patients; intervals"
             f" draw patients and seeds. {circumstances(json.loads(first.read_text()))}",
             "",
         ]
     )
+
+
+def scores(one: dict[str, Any]) -> str:
+    """An arm: its mean with interval, and each seed."""
+    cells = [f"`{one['start']}`"]
+    for point in one["points"]:
+        each = ", ".join("–" if value is None else f"{value:.3f}" for value in point["scores"])
+        cells.append(f"**{point['value']:.3f}** ({point['low']:.3f}–{point['high']:.3f}); {each}")
+    return f"| {' | '.join(cells)} |"
 
 
 if __name__ == "__main__":
