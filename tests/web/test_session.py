@@ -185,7 +185,8 @@ class TestASession:
             page.wait_for_selector("#problem >> text=was not accepted")
             page.wait_for_selector("#far >> text='0 of 12 scans'")
             page.wait_for_selector("#last", state="hidden")  # it is no answer
-            page.wait_for_selector("#canvas[data-scan]")
+            # the scans in its hands went to ben as well: it shows one of its own once it has asked
+            page.wait_for_selector(f"#canvas[data-scan='{labelling.ids[4]}']")
             page.click("#problem-close")
             answer(page, "2")
             saved(page, 1, total=12)
