@@ -67,9 +67,9 @@ class PretrainStudy:
 
     def run(self) -> None:
         """Run what is missing, write the page, print the answer."""
-        from medgraft.errors import TrainingError
         from medgraft.files import read_json
         from medgraft.report import write_any_report, write_pretraining_study
+        from medgraft.study.launch import check_made
         from medgraft.study.pretraining import study_pretraining
 
         asked = self._asked()
@@ -82,12 +82,7 @@ class PretrainStudy:
         )
         page = write_pretraining_study(self.out, replicates=asked.tuning.replicates)
         print(f"\n{read_json(self.out / 'pretrain-study.json')['answer']}\n\nreport: {page}")
-        broken = [outcome.job.name for outcome in outcomes if outcome.failure is not None]
-        if broken:
-            raise TrainingError(
-                f"{len(broken)} of {len(outcomes)} runs broke: {', '.join(broken)}. The answer is"
-                " that of the others; the same command tries the broken ones again."
-            )
+        check_made(outcomes)
 
     def _asked(self) -> Experiment:
         from medgraft.pretext.recipe import Pretraining

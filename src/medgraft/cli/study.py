@@ -54,10 +54,11 @@ class Study:
 
     def run(self) -> None:
         """Run what is missing, write the page, print the answer."""
-        from medgraft.errors import ArgumentError, TrainingError
+        from medgraft.errors import ArgumentError
         from medgraft.files import read_json
         from medgraft.report import write_report, write_study
         from medgraft.study.file import load_study
+        from medgraft.study.launch import check_made
         from medgraft.study.study import run_study
 
         asked = load_study(self.file)
@@ -84,12 +85,7 @@ class Study:
         waiting = sum(outcome.waits for outcome in outcomes)
         if waiting:
             print(f"{waiting} of {len(outcomes)} runs wait: the same command goes on.")
-        broken = [outcome.job.name for outcome in outcomes if outcome.failure is not None]
-        if broken:
-            raise TrainingError(
-                f"{len(broken)} of {len(outcomes)} runs broke: {', '.join(broken)}. The answer is"
-                " that of the others; the same command tries the broken ones again."
-            )
+        check_made(outcomes)
 
     def _tracker(self) -> Tracker | None:
         from medgraft.tracking import Tracker

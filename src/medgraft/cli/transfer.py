@@ -54,10 +54,10 @@ class Transfer:
 
     def run(self) -> None:
         """Train what is missing, write the page, print the answer."""
-        from medgraft.errors import TrainingError
         from medgraft.files import read_json
         from medgraft.report import write_report, write_transfer
         from medgraft.study.arms import read_arms
+        from medgraft.study.launch import check_made
         from medgraft.study.transfer import transfer
 
         recipe = Recipe(**self.settings.model_dump())
@@ -73,12 +73,7 @@ class Transfer:
         page = write_transfer(self.out, replicates=recipe.replicates)
         _show(read_json(self.out / "transfer.json"))
         print(f"\nreport: {page}")
-        broken = [outcome.job.name for outcome in outcomes if outcome.failure is not None]
-        if broken:
-            raise TrainingError(
-                f"{len(broken)} of {len(outcomes)} runs broke: {', '.join(broken)}. The answer is"
-                " that of the others; the same command tries the broken ones again."
-            )
+        check_made(outcomes)
 
 
 def defaults(arguments: list[str]) -> dict[str, Any]:

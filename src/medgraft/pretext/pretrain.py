@@ -35,14 +35,14 @@ from medgraft.train.beginning import (
     check_same,
     circumstances,
     marked_if_stopped,
-    open_folder,
+    open_run,
     write_beginning,
     write_history,
 )
 from medgraft.train.hardware import Compute, find_device
 from medgraft.train.loop import Loop, validation_steps
 from medgraft.train.processes import Processes
-from medgraft.train.record import FINISHED, RUNNING, Record
+from medgraft.train.record import FINISHED, RUNNING
 from medgraft.train.setup import check_parts, check_shape, check_slices, normalisation
 from medgraft.train.strategies import Phase
 
@@ -131,13 +131,10 @@ class _Run:
 
     def go(self) -> RunFolder | None:
         check_choices(self.recipe)
-        open_folder(self.run, resume=self.resume, processes=self.processes)
-        if self.recipe.threads is not None:
-            torch.set_num_threads(self.recipe.threads)
+        self.record = open_run(
+            self.run, self.recipe, self.command, resume=self.resume, processes=self.processes
+        )
         keep_freed_memory()  # distorting takes and frees a megabyte every few microseconds
-        self.record = Record(self.run.record, self.command, self.recipe.seed)
-        if self.resume:
-            self.record.go_on()
         with marked_if_stopped(self.run, self._save):
             self._phases()
         return self.run if self.processes.first else None

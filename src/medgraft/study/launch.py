@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from medgraft.errors import ArgumentError, OutputError
+from medgraft.errors import ArgumentError, OutputError, TrainingError
 from medgraft.files import read_json, write_json
 from medgraft.runs import RunFolder
 from medgraft.study.board import Board
@@ -61,6 +61,20 @@ class Outcome:
     failure: str | None = None
     attempts: int = 0
     waits: bool = False
+
+
+def check_made(outcomes: Sequence[Outcome]) -> None:
+    """End a command whose answer is that of some of its runs only.
+
+    Raises:
+        TrainingError: If a run broke, with all that did.
+    """
+    broken = [outcome.job.name for outcome in outcomes if outcome.failure is not None]
+    if broken:
+        raise TrainingError(
+            f"{len(broken)} of {len(outcomes)} runs broke: {', '.join(broken)}. The answer is"
+            " that of the others; the same command tries the broken ones again."
+        )
 
 
 @dataclass(frozen=True)

@@ -20,9 +20,31 @@ from medgraft.runs import RunFolder
 from medgraft.train.hardware import Compute, choose
 from medgraft.train.processes import Processes
 from medgraft.train.recipe import LoopRecipe, load_recipe, save_recipe
-from medgraft.train.record import FINISHED, STOPPED
+from medgraft.train.record import FINISHED, STOPPED, Record
 
 FREE = ("device", "checkpoint_seconds")  # what a resumed run may change
+
+
+def open_run(
+    run: RunFolder,
+    recipe: LoopRecipe,
+    command: list[str],
+    *,
+    resume: bool,
+    processes: Processes,
+) -> Record:
+    """The record of a run that begins or goes on, in its folder, with the threads it asks for.
+
+    Raises:
+        OutputError: As of `open_folder`.
+    """
+    open_folder(run, resume=resume, processes=processes)
+    if recipe.threads is not None:
+        torch.set_num_threads(recipe.threads)
+    record = Record(run.record, command, recipe.seed)
+    if resume:
+        record.go_on()
+    return record
 
 
 def open_folder(run: RunFolder, *, resume: bool, processes: Processes) -> None:

@@ -23,7 +23,7 @@ from medgraft.train.beginning import (
     check_same,
     circumstances,
     marked_if_stopped,
-    open_folder,
+    open_run,
     write_beginning,
     write_history,
 )
@@ -36,7 +36,7 @@ from medgraft.train.phases import train_phases
 from medgraft.train.prefix import sentence
 from medgraft.train.processes import Processes
 from medgraft.train.recipe import Recipe
-from medgraft.train.record import FINISHED, RUNNING, Record, now
+from medgraft.train.record import FINISHED, RUNNING, now
 from medgraft.train.setup import check_choices, last_stage, plan, resolve
 from medgraft.train.strategies import Phase, Solver
 from medgraft.train.task import Batching, Predictor, Task, find_task
@@ -83,12 +83,9 @@ class _Run:
     def go(self) -> RunFolder | None:
         self.run = RunFolder(self.out)
         check_choices(self.recipe)
-        open_folder(self.run, resume=self.resume, processes=self.processes)
-        if self.recipe.threads is not None:
-            torch.set_num_threads(self.recipe.threads)
-        self.record = Record(self.run.record, self.command, self.recipe.seed)
-        if self.resume:
-            self.record.go_on()
+        self.record = open_run(
+            self.run, self.recipe, self.command, resume=self.resume, processes=self.processes
+        )
         with marked_if_stopped(self.run, self._save):
             self._phases()
         return self.run if self.processes.first else None

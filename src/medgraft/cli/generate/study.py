@@ -77,9 +77,9 @@ class Study:
 
     def run(self) -> None:
         """Run what is missing, write the page, print the answer."""
-        from medgraft.errors import TrainingError
         from medgraft.files import read_json
         from medgraft.report import write_any_report, write_synthetic_study
+        from medgraft.study.launch import check_made
         from medgraft.study.synthetic import study_synthetic
 
         asked = self._asked()
@@ -88,12 +88,7 @@ class Study:
         )
         page = write_synthetic_study(self.out, replicates=asked.tuning.replicates)
         print(f"\n{read_json(self.out / 'generate-study.json')['answer']}\n\nreport: {page}")
-        broken = [outcome.job.name for outcome in outcomes if outcome.failure is not None]
-        if broken:
-            raise TrainingError(
-                f"{len(broken)} of {len(outcomes)} runs broke: {', '.join(broken)}. The answer is"
-                " that of the others; the same command tries the broken ones again."
-            )
+        check_made(outcomes)
 
     def _asked(self) -> Experiment:
         from medgraft.cli.pretrain_study import numbers
