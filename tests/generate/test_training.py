@@ -65,6 +65,8 @@ class TestRun:
     def test_a_stopped_run_goes_on_to_the_same_bits(
         self, name, spots_index, trained, tmp_path, monkeypatch
     ):
+        known = trained(name).path  # before the end of a training is watched
+
         class Killed(BaseException):
             """Stands for kill -9."""
 
@@ -93,7 +95,7 @@ class TestRun:
         with pytest.raises(TrainingError, match="these differ: rate"):
             train_tiny(spots_index, tmp_path / "run", name, **again, rate=0.5)
         train_tiny(spots_index, tmp_path / "run", name, **again)
-        assert same_weights(tmp_path / "run", trained(name).path)
+        assert same_weights(tmp_path / "run", known)
         (one, stream), (two, other) = ends
         assert torch.equal(stream, other)
         assert one.state == two.state
