@@ -1,5 +1,7 @@
 """Masks in an index: which belong to their image, what their numbers mean, what an audit says."""
 
+import os
+
 import numpy as np
 import polars as pl
 import pytest
@@ -12,7 +14,9 @@ from medgraft.index import Index
 from medgraft.index.audit import audit
 from medgraft.index.build import build
 from medgraft.index.layouts import Asked
-from medgraft.index.masks import MaskClasses, check_grid, count_values, read_mask
+from medgraft.index.masks import MaskClasses, check_grid, count_values, read_mask, rooted
+from medgraft.index.measure import measure
+from medgraft.index.remembered import stamp
 from medgraft.index.summary import mask_line, summarise
 from medgraft.read import Scan
 
@@ -121,6 +125,67 @@ def test_a_mask_must_lie_where_its_image_lies():
         check_grid(Scan(image.array, (1.0, 1.0, 1.0)), Scan(image.array, (1.0, 1.0, 1.1)))
     with pytest.raises(ReadError, match="10 x 10 for 10 x 10 x 10"):
         check_grid(image, Scan(np.zeros((1, 10, 10))))
+
+
+@pytest.fixture
+def halves(tmp_path, picture):
+    """A picture with two masks: its path, and the path of both."""
+    picture(tmp_path / "a.png", 1, SIZE)
+    for name, rows in (("left", slice(0, 8)), ("right", slice(6, 12))):
+        mask = np.zeros(SIZE, np.uint8)
+        mask[rows, :5] = 255
+        save(tmp_path / f"{name}.png", mask)
+    return tmp_path, {"a.png": "left.png//right.png"}
+
+
+def test_files_of_one_mask_are_joined_pixel_by_pixel(halves):
+    root, masks = halves
+    found = measure(root, ["a.png"], masks=masks)
+    one, two = (read_mask(str(root / name)).array for name in ("left.png", "right.png"))
+    joined = read_mask(rooted(root, masks["a.png"])).array
+    np.testing.assert_array_equal(joined > 0, (one > 0) | (two > 0))
+    assert found.rows[0]["mask_values"] == [(0, 480 - 60), (255, 60)]
+    turned = measure(root, ["a.png"], masks={"a.png": "right.png//left.png"}).rows[0]
+    assert found.rows[0]["mask_id"] not in (turned["mask_id"], measure(root, ["left.png"]).rows[0])
+    save(root / "right.png", disc())
+    assert measure(root, ["a.png"], masks=masks).rows[0]["mask_id"] != found.rows[0]["mask_id"]
+
+
+@pytest.mark.parametrize(
+    ("second", "why"),
+    [
+        (disc(7), "its mask 'right.png' cannot be used: files of one mask must agree"),
+        (disc(size=(20, 24)), "its mask 'right.png' cannot be used: a mask must have the shape"),
+        (None, "its mask 'left.png//right.png' cannot be opened: No such file"),
+    ],
+)
+def test_files_of_one_mask_that_do_not_fit_together_cost_their_row(halves, second, why):
+    root, masks = halves
+    (root / "right.png").unlink()
+    if second is not None:
+        save(root / "right.png", second)
+    ((path, reason, _),) = measure(root, ["a.png"], masks=masks).rejects
+    assert path == "a.png"
+    assert reason.startswith(why)
+
+
+def test_a_mask_of_several_files_is_new_when_one_of_them_changed(halves):
+    root, masks = halves
+    frame = pl.DataFrame({"path": ["a.png"], "mask_path": [masks["a.png"]]})
+    before = stamp(frame, root)
+    sizes = sum((root / name).stat().st_size for name in ("left.png", "right.png"))
+    assert before["mask_bytes"].to_list() == [sizes]
+    later = before["mask_modified_ns"][0] + 10**9
+    os.utime(root / "left.png", ns=(later, later))
+    assert stamp(frame, root)["mask_modified_ns"].to_list() == [later]
+    (root / "right.png").unlink()
+    assert stamp(frame, root)["mask_bytes"].to_list() == [None]
+
+
+@pytest.mark.parametrize("mask", ["a.png///etc/b.png", "a.png//../b.png", "/a.png//b.png"])
+def test_no_file_of_a_mask_may_lie_outside(table, mask):
+    with pytest.raises(TableError, match="mask_path must stay inside the root"):
+        table(mask_path=[mask])
 
 
 def test_identical_images_with_masks_that_differ_are_a_warning(cells):

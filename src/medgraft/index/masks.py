@@ -5,8 +5,10 @@ The workers of the pool import this file, so it stays free of tables and their p
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Self
 
 import numpy as np
@@ -18,6 +20,7 @@ UNLABELLED = 255  # stands in a prepared mask where nobody said what a pixel sho
 MOST = UNLABELLED  # classes: their places, from 0, and UNLABELLED fit into 8 bits
 APART = 0.1  # of a pixel; headers round, and half a pixel off is another grid
 ALPHA = {2: 1, 4: 3}  # channels with transparency: without
+JOIN = "//"  # between the files of one mask; no path in an index holds it otherwise
 
 
 @dataclass(frozen=True)
@@ -117,15 +120,60 @@ def strange_values(strange: Iterable[int], classes: MaskClasses) -> str:
     return f"its mask holds {listed}, which is no class among {classes.written()}"
 
 
+def rooted(root: Path, mask: str) -> str:
+    """Where a mask lies, or all files of it.
+
+    Examples:
+        >>> rooted(Path("/data"), "left.png//right.png")
+        '/data/left.png///data/right.png'
+    """
+    return JOIN.join(str(root / part) for part in mask.split(JOIN))
+
+
+def files_of(mask: str) -> list[str]:
+    """The files of a mask that `rooted` placed.
+
+    Examples:
+        >>> files_of("/data/left.png///data/right.png")
+        ['/data/left.png', '/data/right.png']
+    """
+    return re.split(f"(?<=[^/]){JOIN}", mask)
+
+
 def read_mask(path: str) -> Scan:
     """Read a mask: whole numbers of shape (1, *S) on the grid of its file.
 
-    Grey that was saved as three equal channels is grey; transparency is dropped.
+    Grey that was saved as three equal channels is grey; transparency is dropped. Of several files
+    that make up one mask, each pixel has the number that any of them gives it; 0 is none.
+
+    Args:
+        path: As `medgraft.read.read` takes it; several joined by ``//``.
 
     Raises:
-        ReadError: If it cannot be read, is coloured, has several channels, or holds numbers
-            that are not whole.
+        ReadError: If one cannot be read, is coloured, has several channels, or holds numbers
+            that are not whole; if two do not lie on one grid, or give a pixel different numbers.
     """
+    first, *others = map(_read_file, files_of(path))
+    for other in others:
+        check_grid(first, other)
+        first = _joined(first, other)
+    return first
+
+
+def _joined(one: Scan, other: Scan) -> Scan:
+    apart = int(((one.array != 0) & (other.array != 0) & (one.array != other.array)).sum())
+    if apart:
+        raise ReadError(
+            other.source,
+            f"files of one mask must agree where both mark something, and {apart} pixels have"
+            f" another number in '{one.source}'",
+            "Number their classes alike, or name one of them only.",
+        )
+    array = np.where(one.array == 0, other.array, one.array)
+    return Scan(array, one.spacing_mm, one.affine, source=one.source)
+
+
+def _read_file(path: str) -> Scan:
     scan = read(path)
     array = scan.array[: ALPHA.get(scan.channels, scan.channels)] if scan.dims == 2 else scan.array
     if len(array) > 1:

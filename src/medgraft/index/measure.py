@@ -20,7 +20,7 @@ import numpy as np
 from medgraft.errors import ReadError
 from medgraft.index.hashing import array_id, content_id, perceptual, thumbnail
 from medgraft.index.marks import is_marked
-from medgraft.index.masks import check_grid, count_values, read_mask
+from medgraft.index.masks import check_grid, count_values, files_of, read_mask, rooted
 from medgraft.read import Scan, identity, read
 from medgraft.read.quiet import quiet
 from medgraft.worker import Work
@@ -100,10 +100,9 @@ def _measure_file(
             row |= describe(scan) | _tags(file, scan)
         row["image_id"] = content_id(file) if file.exists() else _member_id(str(file), scan)
         if mask:
-            row |= _describe_mask(f"{root}/{mask}", scan)
+            row |= _describe_mask(root, mask, scan)
     except ReadError as error:
-        whose = f"its mask '{mask}' cannot be used: " if error.path == f"{root}/{mask}" else ""
-        found.rejects.append((path, f"{whose}{error.reason}", error.remedy))
+        found.rejects.append((path, error.reason, error.remedy))
     except OSError as error:
         found.rejects.append(
             (
@@ -178,35 +177,41 @@ def _measure_rows(
             row |= describe(scan)
         if path in masks:
             try:
-                row |= _describe_mask(f"{root}/{masks[path]}", scan)
+                row |= _describe_mask(root, masks[path], scan)
             except ReadError as error:
-                reason = f"its mask '{masks[path]}' cannot be used: {error.reason}"
-                found.rejects.append((path, reason, error.remedy))
+                found.rejects.append((path, error.reason, error.remedy))
                 continue
         found.rows.append(row)
 
 
-def _describe_mask(mask: str, image: Scan | None) -> dict[str, Any]:
+def _describe_mask(root: Path, mask: str, image: Scan | None) -> dict[str, Any]:
     """The hash of a mask and, if its image was decoded, how many pixels have which value.
 
     Raises:
         ReadError: If it cannot be read, or does not lie on the grid of its image.
     """
+    place = rooted(root, mask)
     try:
-        row: dict[str, Any] = {"mask_id": _mask_id(mask)}
+        row: dict[str, Any] = {"mask_id": _mask_id(place)}
+        if image is not None:
+            scan = read_mask(place)
+            check_grid(image, scan)
+            row["mask_values"] = count_values(scan)
+    except ReadError as error:
+        name = error.path.removeprefix(f"{root}/")
+        reason = f"its mask '{name}' cannot be used: {error.reason}"
+        raise ReadError(error.path, reason, error.remedy) from error
     except OSError as error:
-        raise ReadError(
-            mask, f"it cannot be opened: {error.strerror}", "Check the file."
-        ) from error
-    if image is not None:
-        scan = read_mask(mask)
-        check_grid(image, scan)
-        row["mask_values"] = count_values(scan)
+        reason = f"its mask '{mask}' cannot be opened: {error.strerror}"
+        raise ReadError(place, reason, "Check the file.") from error
     return row
 
 
 def _mask_id(mask: str) -> str:
-    """The hash of the file, and the place in it if it is an archive."""
+    """The hash of the file, and the place in it if it is an archive; of several files, of all."""
+    first, *others = files_of(mask)
+    if others:
+        return hashlib.sha256("".join(map(_mask_id, (first, *others))).encode()).hexdigest()
     if Path(mask).exists():
         return content_id(Path(mask))
     file, _, member = mask.partition("#")

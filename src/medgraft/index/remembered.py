@@ -13,8 +13,9 @@ import polars as pl
 
 from medgraft import __version__
 from medgraft.files import replacing
+from medgraft.index.masks import JOIN
 
-DETACHED = r"\.(mhd|nhdr|hdr|img|head|brik|par|rec)$"  # half of the image lies in another file
+DETACHED = r"\.(mhd|nhdr|hdr|img|head|brik|par|rec)($|//)"  # half of the image lies in another file
 STAMP = ("path", "bytes", "modified_ns", "mask_path", "mask_bytes", "mask_modified_ns")
 NOTHING = (-1, -1)
 NO_MASK: dict[str, Any] = dict(zip(STAMP[3:], (pl.String, pl.Int64, pl.Int64), strict=True))
@@ -43,11 +44,19 @@ def _columns(root: Path, paths: pl.Series, name: str) -> list[pl.Series]:
     start = f"{root}{os.sep}"
     detached = paths.str.to_lowercase().str.contains(DETACHED).fill_null(value=True)
     for path, silent in zip(paths, detached, strict=True):
-        size, time = NOTHING if silent else _stamp(start + path)
+        size, time = NOTHING if silent else _stamp_all(start, path)
         sizes.append(size)
         times.append(time)
     both = zip((f"{name}bytes", f"{name}modified_ns"), (sizes, times), strict=True)
     return [pl.Series(n, np.frombuffer(v, np.int64)).replace(-1, None) for n, v in both]
+
+
+def _stamp_all(start: str, path: str) -> tuple[int, int]:
+    """The stamp of a path, or of all files that make up one mask."""
+    if JOIN not in path:
+        return _stamp(start + path)
+    found = [_stamp(start + part) for part in path.split(JOIN)]
+    return NOTHING if NOTHING in found else (sum(s for s, _ in found), max(t for _, t in found))
 
 
 def _stamp(file: str) -> tuple[int, int]:

@@ -17,7 +17,7 @@ from medgraft import __version__
 from medgraft.errors import TableError
 from medgraft.files import replacing, write_text
 from medgraft.index.generated import GENERATED, check_generated
-from medgraft.index.masks import MaskClasses
+from medgraft.index.masks import MaskClasses, rooted
 
 PARTS = ("train", "val", "test")
 
@@ -58,7 +58,8 @@ OPTIONAL = (
 )  # stand in the frame only where somebody wrote them
 REJECTS = {"path": pl.String, "reason": pl.String, "remedy": pl.String}
 
-OUTSIDE = r"^(/|\\|[A-Za-z]:[/\\])|(^|[/\\])\.\.([/\\]|$)"  # absolute or climbing, on any system
+# absolute or climbing, on any system; after // a second file of a mask begins
+OUTSIDE = r"(^|//)(/|\\|[A-Za-z]:[/\\])|(^|[/\\])\.\.([/\\]|$)"
 
 
 def no_rejects() -> pl.DataFrame:
@@ -83,8 +84,9 @@ class Index:
             intervals are by image, and whoever prints a number must say so.
         rejects: What could not be used: path, reason, remedy.
         mask_classes: What the numbers in the masks mean; None where there are no masks. An
-            image with a null `mask_path` is one that nobody has segmented. `mask_id` is the
-            hash of a mask, `mask_counts` its pixels of each class.
+            image with a null `mask_path` is one that nobody has segmented; ``a.png//b.png`` are
+            two files of one mask. `mask_id` is the hash of a mask, `mask_counts` its pixels of
+            each class.
 
     Rows whose `generated` is true are images that a model made. None of them can stand in the
     validation or test part: that is a `LeakageError`, whatever made the index.
@@ -180,9 +182,9 @@ class Index:
         """Where an entry of `path` or `mask_path` lies on this machine.
 
         A member stays at the end (``/data/a.npz#train_images/12``), as `medgraft.read.read`
-        takes it.
+        takes it; several files of a mask stay joined, as `medgraft.index.masks.read_mask` does.
         """
-        return str(self.root / path)
+        return rooted(self.root, path)
 
 
 def beside(index: Path, ending: str) -> Path:

@@ -44,7 +44,7 @@ def make(root, picture):
             other = folder if number == 1 else folder.replace("/4.", "/5.")
             mask, cut = (f"{folder}/1-{2 if number == 1 else 1}.dcm", f"{other}/1-1.dcm")
             masks.append(f"CBIS-DDSM/{mask}")
-            write(root / f"CBIS-DDSM/{mask}", np.eye(12, 10, dtype=np.uint8) * 255)
+            write(root / f"CBIS-DDSM/{mask}", np.eye(12, 10, lesion, dtype=np.uint8) * 255)
             write(root / f"CBIS-DDSM/{cut}", rng.integers(0, 9999, (4, 4), dtype=np.uint16))
             published = [f"{where}/00000{k}.dcm" for k, where in ((0, other), (1, folder))]
             lines.append(
@@ -59,7 +59,7 @@ def make(root, picture):
                 "view": view,
                 "orig_split": "train",
                 "pathology": "benign" if lesions == ["BENIGN"] else "malignant",
-                "mask_path": masks[0] if len(masks) == 1 else None,
+                "mask_path": "//".join(masks),
             }
         )
     (root / "mass_case_description_train_set.csv").write_text(HEAD + "\n".join(lines) + "\n")

@@ -22,7 +22,7 @@ from medgraft.index.layouts._published import (
     pick,
 )
 from medgraft.index.layouts._tables import has_columns, read_table
-from medgraft.index.masks import MaskClasses
+from medgraft.index.masks import JOIN, MaskClasses
 from medgraft.index.paths import Reject, walk
 
 TABLES = {
@@ -69,8 +69,8 @@ def cbis_ddsm(source: Path, asked: Asked) -> Found:
     Files are found by the folder of their series, since their names depend on the program that
     fetched them. In part of the published set the mask and the cut-out lie in one folder or in
     each other's: the mask is the file as large as its film, and how often that was not the file
-    that the table names is said. A film with several abnormalities has a mask for each, and
-    none of them is a mask of the film: it stays without.
+    that the table names is said. Of a film with several abnormalities the masks of all are one;
+    where one of them is missing the film has none.
     """
     names = [name for name in TABLES if (source / name).is_file()]
     if not names:
@@ -95,14 +95,18 @@ def cbis_ddsm(source: Path, asked: Asked) -> Found:
         elif line["pathology"] in PATHOLOGY:
             row = rows.setdefault(found[0], {"path": found[0], "lines": []})
             row["lines"].append(line)
-    swapped = maskless = 0
+    swapped = maskless = several = 0
     for row in rows.values():
         film = row.pop("lines")
         row |= _film(film)
-        if len(film) == 1:
-            row["mask_path"], moved = _mask(source, row["path"], film[0], series)
-            swapped += moved
-            maskless += row["mask_path"] is None
+        masks = [_mask(source, row["path"], line, series) for line in film]
+        swapped += sum(moved for _, moved in masks)
+        several += len(film) > 1
+        paths = list(dict.fromkeys(path for path, _ in masks if path))
+        if all(path for path, _ in masks):
+            row["mask_path"] = JOIN.join(paths)
+        else:
+            maskless += 1
     labels = pick(asked, LABELS, LABELS[:1])
     names = ["patient_id", "laterality", "view", "orig_split", *labels, "mask_path"]
     schema = dict.fromkeys(["path", *names], pl.String)
@@ -111,12 +115,15 @@ def cbis_ddsm(source: Path, asked: Asked) -> Found:
     ).sort("path")
     need_images(frame, rejects, source, "CBIS-DDSM")
     torn = frame.group_by("patient_id").agg(pl.col("orig_split").n_unique())
-    several = frame.height - maskless - frame["mask_path"].count()
+    twice = frame.group_by("patient_id", "laterality", "view").len().filter(pl.col("len") > 1)
     notes = [
         *count_note(swapped, "masks are not the files that the tables name: found by their size"),
-        *count_note(maskless, "films have no mask of their size"),
+        *count_note(maskless, "films lack the mask of an abnormality, and so have none"),
+        *count_note(several, "films show several abnormalities: the label is the worst of them"),
         *count_note(
-            several, "films show several abnormalities and have no mask; the label is the worst"
+            twice.height,
+            "views of a breast stand several times, such as for masses and for calcifications,"
+            " each with its own part of the labels and masks",
         ),
         *count_note(strange.height, "lines of the tables name no known pathology"),
         *count_note(
