@@ -5,13 +5,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import tifffile
 from tests.slides import picture, slide
 
 from medgraft.errors import ArgumentError, TableError
 from medgraft.index.build import build
 from medgraft.index.layouts import Asked
 from medgraft.index.layouts._tissue import otsu, tissue
-from medgraft.index.layouts.camelyon16 import _shares
+from medgraft.index.layouts.camelyon16 import _Grid
 
 EXAMPLE = Path(__file__).parent / "layouts/example_camelyon16.py"
 ASKED = Asked(path="{slide}#level/0/64")  # tissue fills rows 64 to 320, columns 128 to 512
@@ -64,7 +65,7 @@ def test_tissue_is_what_is_stained():
 def test_shares_are_means_over_the_patches():
     mask = np.random.default_rng(0).random((12, 16)) > 0.5
     columns, rows = np.arange(4) * 64, np.arange(3) * 64
-    shares = _shares(mask, columns, rows, 64, 1 / 16)
+    shares = _Grid(columns, rows, 64, 2.0).shares(mask, 32.0)
     for i in range(3):
         for j in range(4):
             assert shares[i, j] == pytest.approx(mask[4 * i : 4 * i + 4, 4 * j : 4 * j + 4].mean())
@@ -90,7 +91,8 @@ def test_slides_that_are_known_to_be_wrong_are_said_and_blank(made, tmp_path):
     (tmp_path / "reference.csv").write_text("test_049,Normal,None,None\ntest_001,Tumor,IDC,Macro\n")
     square = [(128, 64), (255, 64), (255, 191), (128, 191)]
     slides = {"normal_086": None, "tumor_015": [("_0", square)], "test_049": None, "test_001": None}
-    (tmp_path / "tumor_015_mask.tif").write_bytes(b"II*\0")
+    (tmp_path / "tumor_015_mask.tif").write_bytes(b"II*\0")  # the outlines decide
+    (tmp_path / "tumor_016_mask.tif").write_bytes(b"II*\0")
     built = made(**slides)
     labels = {
         name: set(part["tumour"].to_list())
@@ -103,13 +105,82 @@ def test_slides_that_are_known_to_be_wrong_are_said_and_blank(made, tmp_path):
         "test_001": {None},
     }
     assert set(built.index.frame.filter(group="test_003")["orig_split"]) == {"test"}
+    assert built.index.rejects["path"].to_list() == ["tumor_016_mask.tif"]
     assert built.notes[1:] == (
-        "1 slides have neither outlines nor a diagnosis",
-        "1 masks (..._mask.tif) are left out: they were made from the outlines",
+        "1 slides have neither outlines nor a mask nor a diagnosis",
         "normal_086 shows tumour that its name denies; its labels are blank",
         "not all tumour is outlined in tumor_015: blank outside of their outlines",
         "test_049 is the same slide as test_003, and of its group",
     )
+
+
+def masked(path, numbers, **options):
+    """A mask as the publishers write them: a pyramid of numbers."""
+    with tifffile.TiffWriter(path, bigtiff=True) as file:
+        for level in range(3):
+            part = np.ascontiguousarray(numbers[:: 2**level, :: 2**level])
+            file.write(part, tile=(64, 64), photometric="minisblack", metadata=None, **options)
+
+
+def test_a_mask_labels_patches_as_the_outlines_do_from_which_it_was_made(made, tmp_path):
+    square = [(128, 64), (255, 64), (255, 191), (128, 191)]
+    corner = [(256, 64), (279, 64), (279, 87), (256, 87)]
+    hole = [(128, 64), (191, 64), (191, 127), (128, 127)]
+    outlined = made(tumor_002=[("Tumor", square), ("_1", corner), ("Exclusion", hole)])
+    (tmp_path / "tumor_002.xml").unlink()
+    numbers = np.zeros((512, 768), np.uint8)
+    numbers[64:192, 128:256] = 1
+    numbers[64:88, 256:280] = 1
+    numbers[64:128, 128:192] = 2
+    masked(tmp_path / "Tumor_002_Mask.tif", numbers, compression="lzw")
+    built = made(tumor_002=None)
+    assert built.index.frame.drop("image_id").equals(outlined.index.frame.drop("image_id"))
+    assert "1 slides have no outlines and are labelled by their masks" in built.notes
+
+
+def test_tiles_that_a_mask_does_not_store_are_no_tumour(made, tmp_path):
+    tiles = [np.zeros((64, 64), np.uint8), *[None] * 95]
+    tiles[2 * 12 + 4] = np.ones((64, 64), np.uint8)  # at column 256, row 128
+    with tifffile.TiffWriter(tmp_path / "test_001_mask.tif", bigtiff=True) as file:
+        file.write(
+            iter(tiles),
+            shape=(512, 768),
+            dtype=np.uint8,
+            tile=(64, 64),
+            photometric="minisblack",
+            metadata=None,
+        )
+    frame = made(test_001=None).index.frame
+    assert frame.filter(tumour=1).select("column", "row").rows() == [(256, 128)]
+    assert set(frame["tumour"]) == {0, 1}
+
+
+def numbered(value, shape=(512, 768)):
+    numbers = np.zeros(shape, np.uint8)
+    numbers[64:192, 128:256] = value
+    return numbers
+
+
+@pytest.mark.parametrize(
+    ("numbers", "reason"),
+    [
+        (numbered(3), "its mask must hold 0, 1 and 2, and holds 3"),
+        (numbered(1, (512, 640)), "must be as large as it is, 768 x 512 pixels, and is 640 x 512"),
+        (np.ones((512, 768), np.uint8), "its mask marks all tissue"),
+        (None, "cut short"),
+    ],
+)
+def test_a_mask_that_cannot_be_used_costs_its_slide_a_reject(made, tmp_path, numbers, reason):
+    made(normal_002=None)
+    file = tmp_path / "tumor_001_mask.tif"
+    masked(file, numbered(1) if numbers is None else numbers)
+    if numbers is None:
+        file.write_bytes(file.read_bytes()[:9000])
+    masked(tmp_path / "normal_002_mask.tif", np.ones((512, 768), np.uint8))  # tissue, not asked
+    index = made(tumor_001=None).index
+    assert index.rejects["path"].to_list() == ["images/tumor_001.tif"]
+    assert reason in index.rejects["reason"][0]
+    assert index.frame.select("group", "tumour").unique().rows() == [("normal_002", 0)]
 
 
 def test_patches_of_a_level_are_those_that_are_read(made):

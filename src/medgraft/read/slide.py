@@ -67,8 +67,8 @@ class Level:
 class Slide:
     """An open slide; see `opened`."""
 
-    def __init__(self, request: Request, file: TiffFile, pages: list[TiffPage]) -> None:
-        self._request, self._file, self._pages = request, file, pages
+    def __init__(self, request: Request, file: TiffFile, pages: list[TiffPage], blank: int) -> None:
+        self._request, self._file, self._pages, self._blank = request, file, pages, blank
         widest = pages[0].imagewidth
         self.levels = [Level(p.imagewidth, p.imagelength, widest / p.imagewidth) for p in pages]
 
@@ -84,7 +84,7 @@ class Slide:
     def part(self, level: int, column: int, row: int, columns: int, rows: int) -> np.ndarray:
         """A rectangle of a level: shape (rows, columns, samples), uint8.
 
-        Only the tiles that it touches are unpacked; one that was not stored is white.
+        Only the tiles that it touches are unpacked; one that was not stored is blank.
 
         Raises:
             ReadError: If it reaches out of the level, takes more than may be taken, or a tile is
@@ -100,7 +100,7 @@ class Slide:
                 "Ask for a place in it.",
             )
         self._request.afford((rows, columns, page.samplesperpixel), 8)
-        array = np.full((rows, columns, page.samplesperpixel), BLANK, dtype=np.uint8)
+        array = np.full((rows, columns, page.samplesperpixel), self._blank, dtype=np.uint8)
         for tile, left, upper in self._tiles(page, column, row, columns, rows):
             across = slice(max(left, column), min(left + tile.shape[1], column + columns))
             down = slice(max(upper, row), min(upper + tile.shape[0], row + rows))
@@ -140,11 +140,15 @@ class Slide:
 
 
 @contextmanager
-def opened(request: Request) -> Iterator[Slide]:
+def opened(request: Request, *, blank: int = BLANK) -> Iterator[Slide]:
     """A slide to read parts of.
 
     Its levels are the pages that have the shape of the first one and are smaller than the level
     before; other pages are pictures of the label or of the whole glass.
+
+    Args:
+        request: The file.
+        blank: What a tile that was not stored shows: white glass; 0 in a mask.
 
     Raises:
         ReadError: If it is no TIFF of grey or RGB with 8 bits.
@@ -170,4 +174,4 @@ def opened(request: Request) -> Iterator[Slide]:
             alike = (page.dtype, page.samplesperpixel) == (first.dtype, first.samplesperpixel)
             if alike and abs(shape - 1) < SHAPE and page.imagewidth < levels[-1].imagewidth:
                 levels.append(page)
-        yield Slide(request, file, levels)
+        yield Slide(request, file, levels, blank)

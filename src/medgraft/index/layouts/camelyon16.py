@@ -1,14 +1,17 @@
-"""CAMELYON16: whole slides of lymph nodes, divided into patches; tumours outlined in XML.
+"""CAMELYON16: whole slides of lymph nodes, divided into patches; tumours in XML or as masks.
 
 Checked against https://camelyon17.grand-challenge.org/Data/ and what public programs read of the set
-(training/normal, training/tumor, testing/images, lesion_annotations, reference.csv). What is wrong
-with single slides: Liu et al. 2017, arXiv:1703.02442, as public programs list it.
+(training/normal, training/tumor, testing/images, lesion_annotations, reference.csv; or images,
+annotations, masks). Numbers in masks: those to which the publishers' own program turns outlines, 1 for
+tumour and 2 for what is cut out of it. What is wrong with single slides: Liu et al. 2017, arXiv:1703.02442,
+as public programs list it.
 """
 
 from __future__ import annotations
 
-import csv
 import re
+from collections import Counter
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -32,12 +35,17 @@ TUMOUR, OTHER = {"Tumor", "_0", "_1"}, {"Exclusion", "_2"}  # groups of outlines
 FINE = 4  # pixels of the low resolution that the side of a patch must have at least
 MOST_PIXELS = 2**26  # of the low resolution
 TISSUE = 0.5  # least share of a patch that shows tissue
+MASK = "_mask"
+IN_TUMOUR, CUT_OUT = 1, 2  # numbers in masks; anything else is 0
+ALIKE = 0.02  # by how much the size of a mask may differ from that of its slide: it is rounded
+ALL = 0.95  # of the tissue; a mask that marks so much of it may number tissue, not tumour
 HALF = 0.5  # least share of a patch that lies in tumour if it counts as one
 UNRELIABLE = frozenset(["normal_086"])  # shows tumour: its own name is wrong
 PARTLY = frozenset(  # not all tumour is outlined: what lies outside of outlines is not known
     ["test_114", *(f"tumor_{k:03}" for k in (15, 18, 20, 29, 33, 44, 46, 51, 54, 55, 79, 92, 95))]
 )
 SAME = {"test_049": "test_003"}  # one slide, scanned or named twice
+Outlines = list[tuple[bool, np.ndarray]]  # whether it is tumour, and its corners: shape (N, 2)
 SCHEMA = {
     "path": pl.String,
     "patient_id": pl.String,
@@ -49,6 +57,52 @@ SCHEMA = {
     "tissue": pl.Float64,
     "orig_split": pl.String,
 }
+
+
+@dataclass(frozen=True)
+class _Grid:
+    """Square patches of a level, side by side.
+
+    Attributes:
+        columns: Left edge of each column of patches, in pixels of the level.
+        rows: Upper edge of each row of patches.
+        side: Of each patch.
+        scale: Of the level: pixels of the finest one that make up one of its pixels.
+    """
+
+    columns: np.ndarray
+    rows: np.ndarray
+    side: int
+    scale: float
+
+    def shares(self, mask: np.ndarray, scale: float) -> np.ndarray:
+        """The share of each patch that is set in a mask of low resolution.
+
+        Args:
+            mask: Shape (rows, columns), bool.
+            scale: Pixels of the finest level that make up one of its pixels.
+
+        Returns:
+            Shape (len(self.rows), len(self.columns)).
+        """
+        total = np.zeros((mask.shape[0] + 1, mask.shape[1] + 1))
+        total[1:, 1:] = mask.cumsum(axis=0).cumsum(axis=1)
+        left, right = self._edges(self.columns, mask.shape[1], scale)
+        upper, lower = self._edges(self.rows, mask.shape[0], scale)
+        count = (
+            total[np.ix_(lower, right)]
+            - total[np.ix_(upper, right)]
+            - total[np.ix_(lower, left)]
+            + total[np.ix_(upper, left)]
+        )
+        share: np.ndarray = count / np.outer(lower - upper, right - left)
+        return share
+
+    def _edges(self, starts: np.ndarray, most: int, scale: float) -> tuple[np.ndarray, np.ndarray]:
+        ratio = self.scale / scale  # pixels of the mask in one of the level
+        first = np.minimum(np.floor(starts * ratio).astype(np.int64), most - 1)
+        last = np.ceil((starts + self.side) * ratio).astype(np.int64)
+        return first, np.clip(last, first + 1, most)
 
 
 def recognise(source: Path) -> str | None:
@@ -72,37 +126,44 @@ def camelyon16(source: Path, asked: Asked) -> Found:
     those of which half shows tissue: more saturated than Otsu's threshold at low resolution. A patch
     is read from its slide when it is needed (``tumor_001.tif#level/2/512,1024/256``); `level`,
     `column` and `row` say where it lies. The slide is the `group` and the patient, as patients were not
-    published. Outlines called Exclusion or _2 are cut out. Slides whose outlines are known to be
-    incomplete have blank labels outside of them.
+    published. Outlines called Exclusion or _2 are cut out. Where there are no outlines, a mask
+    (``tumor_001_mask.tif``: 1 tumour, 2 cut out of it) says the same. A mask that marks all tissue is
+    refused, since masks are about that number tissue 1 and tumour 2. Slides whose outlines are known to
+    be incomplete have blank labels outside of them.
     """
     level, side = _asked(asked.path)
     seen = walk(source)
     slides = {stem(p).lower(): p for p in seen.files if NAME.match(p.rpartition("/")[2])}
     lists = {stem(p).lower(): p for p in seen.ignored if p.lower().endswith(".xml")}
     normal = _normal(source, seen.ignored)
-    masks = sum(stem(path).lower().endswith("_mask") for path in seen.files)
-    rejects, frames, said = list(seen.rejects), [pl.DataFrame(schema=SCHEMA)], dict[str, int]()
+    masks = {
+        stem(p).lower().removesuffix(MASK): p for p in seen.files if stem(p).lower().endswith(MASK)
+    }
+    rejects, frames, said = list(seen.rejects), [pl.DataFrame(schema=SCHEMA)], Counter[str]()
     for name, path in track(sorted(slides.items()), what="tissue", unit="slide"):
         try:
-            outlines = _outlines(source / lists[name]) if name in lists else None
-            if outlines is None and (name.startswith("normal") or name in normal):
-                outlines = []
+            truth = _truth(source, name, lists, masks, normal)
             with opened(Request(source / path)) as slide:
-                frame = _patches(slide, name, path, level, side, outlines)
+                frame = _patches(slide, name, path, level, side, truth)
         except (ReadError, TableError, ValueError) as error:
             reason = error.reason if isinstance(error, ReadError) else str(error).rstrip(".")
             rejects.append(Reject(path, reason, REMEDY))
             continue
-        said["unlabelled"] = said.get("unlabelled", 0) + (outlines is None)
-        said["bare"] = said.get("bare", 0) + frame.is_empty()
+        said["unlabelled"] += truth is None
+        said["masked"] += isinstance(truth, Path)
+        said["bare"] += frame.is_empty()
         frames.append(frame)
     frame = pl.concat(frames)
     need_images(frame, rejects, source, "CAMELYON16")
+    alone = masks.keys() - slides.keys()
+    rejects += [
+        Reject(masks[name], "no slide goes with this mask", REMEDY) for name in sorted(alone)
+    ]
     notes = [
         "patients were not published: a slide counts as one",
-        *count_note(said.get("unlabelled", 0), "slides have neither outlines nor a diagnosis"),
-        *count_note(said.get("bare", 0), "slides show no patch of tissue"),
-        *count_note(masks, "masks (..._mask.tif) are left out: they were made from the outlines"),
+        *count_note(said["unlabelled"], "slides have neither outlines nor a mask nor a diagnosis"),
+        *count_note(said["masked"], "slides have no outlines and are labelled by their masks"),
+        *count_note(said["bare"], "slides show no patch of tissue"),
         *_flaws(slides),
     ]
     return Found(frame, source, ("tumour",), rejects, notes)
@@ -139,15 +200,29 @@ def _normal(source: Path, ignored: list[str]) -> set[str]:
     tables = [path for path in ignored if path.rpartition("/")[2] == "reference.csv"]
     found: set[str] = set()
     for path in tables:
-        with (source / path).open(newline="", encoding="utf-8", errors="replace") as handle:
-            rows = csv.reader(line.replace("\0", "") for line in handle)
-            found |= {
-                stem(r[0]).lower() for r in rows if len(r) > 1 and r[1].strip().lower() == "normal"
-            }
+        text = (source / path).read_text("utf-8-sig", errors="replace")
+        lines = [line.split(",") for line in text.splitlines()]
+        words = [[word.strip(" \"'").lower() for word in line[:2]] for line in lines]
+        found |= {
+            stem(name)
+            for name, diagnosis in (w for w in words if len(w) > 1)
+            if diagnosis == "normal"
+        }
     return found
 
 
-def _outlines(file: Path) -> list[tuple[bool, np.ndarray]]:
+def _truth(
+    source: Path, name: str, lists: dict[str, str], masks: dict[str, str], normal: set[str]
+) -> Outlines | Path | None:
+    """What says where a slide shows tumour: outlines, none of them if it is normal, or a mask."""
+    if name in lists:
+        return _outlines(source / lists[name])
+    if name.startswith("normal") or name in normal:
+        return []
+    return source / masks[name] if name in masks else None
+
+
+def _outlines(file: Path) -> Outlines:
     """Outlines in pixels of level 0, shape (N, 2), each with whether it is tumour."""
     found = []
     for annotation in read_xml(file).iter("Annotation"):
@@ -167,37 +242,35 @@ def _outlines(file: Path) -> list[tuple[bool, np.ndarray]]:
 
 
 def _patches(
-    slide: Slide,
-    name: str,
-    path: str,
-    level: int,
-    side: int,
-    outlines: list[tuple[bool, np.ndarray]] | None,
+    slide: Slide, name: str, path: str, level: int, side: int, truth: Outlines | Path | None
 ) -> pl.DataFrame:
     """The patches of tissue of one slide."""
     if level >= len(slide.levels):
         raise ValueError(f"it has {len(slide.levels)} levels, and level {level} is asked for")
-    own, low = slide.levels[level], _low(slide, level, side)
+    own = slide.levels[level]
+    low = _low(slide, side, own.scale)
     coarse = slide.levels[low]
     picture = slide.whole(low)
     if picture.shape[-1] != 3:
         raise ValueError(f"a slide must have three colours, and it has {picture.shape[-1]}")
-    ratio = own.scale / coarse.scale  # pixels of the low resolution in one of the level
-    columns, rows = np.arange(own.columns // side) * side, np.arange(own.rows // side) * side
-    share = _shares(tissue(picture), columns, rows, side, ratio)
-    if outlines is None or name in UNRELIABLE:
+    grid = _Grid(
+        np.arange(own.columns // side) * side, np.arange(own.rows // side) * side, side, own.scale
+    )
+    share = grid.shares(tissue(picture), coarse.scale)
+    if truth is None or name in UNRELIABLE:
         label = np.full(share.shape, np.nan)
     else:
-        cover = _shares(
-            _drawn(outlines, picture.shape[:2], coarse.scale), columns, rows, side, ratio
-        )
+        if isinstance(truth, Path):
+            cover = _masked(truth, slide, grid, share >= TISSUE)
+        else:
+            cover = grid.shares(_drawn(truth, picture.shape[:2], coarse.scale), coarse.scale)
         outside = np.nan if name in PARTLY else 0.0
         label = np.where(cover >= HALF, 1.0, np.where(cover > 0, -1.0, outside))
     at_row, at_column = np.nonzero(share >= TISSUE)
     frame = pl.DataFrame(
         {
-            "column": columns[at_column],
-            "row": rows[at_row],
+            "column": grid.columns[at_column],
+            "row": grid.rows[at_row],
             "tissue": share[at_row, at_column].round(3),
             "tumour": label[at_row, at_column],
         }
@@ -217,9 +290,14 @@ def _patches(
     )
 
 
-def _low(slide: Slide, level: int, side: int) -> int:
-    """The coarsest level in which a patch is still some pixels wide."""
-    scale = slide.levels[level].scale
+def _low(slide: Slide, side: int, scale: float) -> int:
+    """The coarsest level in which a patch is still some pixels wide.
+
+    Args:
+        slide: The slide, or its mask.
+        side: Of the patch, in pixels of its own level.
+        scale: Of that level.
+    """
     able = [k for k, found in enumerate(slide.levels) if side * scale / found.scale >= FINE]
     if not able:
         raise ValueError(f"a patch of {side} pixels is too small to judge whether it shows tissue")
@@ -231,9 +309,38 @@ def _low(slide: Slide, level: int, side: int) -> int:
     return able[-1]
 
 
-def _drawn(
-    outlines: list[tuple[bool, np.ndarray]], shape: tuple[int, int], scale: float
-) -> np.ndarray:
+def _masked(file: Path, slide: Slide, grid: _Grid, shown: np.ndarray) -> np.ndarray:
+    """The share of each patch that a mask calls tumour.
+
+    Args:
+        file: The mask.
+        slide: Its slide.
+        grid: The patches.
+        shown: Which of them show tissue.
+
+    Raises:
+        ReadError: If it cannot be read.
+        ValueError: If it is not as large as its slide, holds other numbers, or marks all tissue.
+    """
+    with opened(Request(file), blank=0) as mask:
+        own, whole = mask.levels[0], slide.levels[0]
+        if max(abs(own.columns / whole.columns - 1), abs(own.rows / whole.rows - 1)) > ALIKE:
+            raise ValueError(
+                f"its mask must be as large as it is, {whole.columns} x {whole.rows} pixels, and is"
+                f" {own.columns} x {own.rows}"
+            )
+        low = _low(mask, grid.side, grid.scale)
+        numbers, scale = mask.whole(low).max(axis=-1), mask.levels[low].scale
+    strange = sorted(set(np.unique(numbers).tolist()) - {0, IN_TUMOUR, CUT_OUT})
+    if strange:
+        raise ValueError(f"its mask must hold 0, {IN_TUMOUR} and {CUT_OUT}, and holds {strange[0]}")
+    marked = grid.shares(numbers > 0, scale)[shown]
+    if marked.size and marked.mean() > ALL:
+        raise ValueError("its mask marks all tissue, so that it may number tissue and not tumour")
+    return grid.shares(numbers == IN_TUMOUR, scale)
+
+
+def _drawn(outlines: Outlines, shape: tuple[int, int], scale: float) -> np.ndarray:
     """What lies in tumour and in nothing that was cut out of it, at low resolution."""
     mask = np.zeros(shape, dtype=bool)
     for kind in (True, False):
@@ -243,29 +350,3 @@ def _drawn(
                 rows, columns, inside = filled(low, shape)
                 mask[rows, columns][inside] = kind
     return mask
-
-
-def _shares(
-    mask: np.ndarray, columns: np.ndarray, rows: np.ndarray, side: int, ratio: float
-) -> np.ndarray:
-    """The share of each patch of a grid that is set in a mask of low resolution.
-
-    Returns:
-        Shape (len(rows), len(columns)).
-    """
-    total = np.zeros((mask.shape[0] + 1, mask.shape[1] + 1))
-    total[1:, 1:] = mask.cumsum(axis=0).cumsum(axis=1)
-
-    def edges(starts: np.ndarray, most: int) -> tuple[np.ndarray, np.ndarray]:
-        first = np.minimum(np.floor(starts * ratio).astype(np.int64), most - 1)
-        return first, np.clip(np.ceil((starts + side) * ratio).astype(np.int64), first + 1, most)
-
-    (left, right), (upper, lower) = edges(columns, mask.shape[1]), edges(rows, mask.shape[0])
-    count = (
-        total[np.ix_(lower, right)]
-        - total[np.ix_(upper, right)]
-        - total[np.ix_(lower, left)]
-        + total[np.ix_(upper, left)]
-    )
-    share: np.ndarray = count / np.outer(lower - upper, right - left)
-    return share
