@@ -44,6 +44,18 @@ def test_levels_are_the_pages_that_shrink_and_no_label(tumour):
         np.testing.assert_array_equal(found.whole(3), picture()[::8, ::8])
 
 
+def test_a_thumbnail_between_the_levels_is_none_of_them(tmp_path):
+    whole = picture()
+    with tifffile.TiffWriter(tmp_path / "a.svs") as file:
+        for step, tile in ((1, (64, 64)), (8, None), (2, (64, 64)), (4, (64, 64))):
+            part = np.ascontiguousarray(whole[::step, ::step])
+            file.write(part, tile=tile, photometric="rgb", metadata=None)
+    with opened(Request(tmp_path / "a.svs")) as found:
+        assert [level.scale for level in found.levels] == [1, 2, 4]
+    patch = read(f"{tmp_path / 'a.svs'}#level/1/64,32/64").array
+    np.testing.assert_array_equal(patch, np.moveaxis(whole[64:192:2, 128:256:2], -1, 0))
+
+
 def test_only_the_tiles_that_a_patch_touches_are_read(tumour, tmp_path):
     path = tmp_path / "damaged.tif"
     data = bytearray(tumour.read_bytes())

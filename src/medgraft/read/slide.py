@@ -143,8 +143,9 @@ class Slide:
 def opened(request: Request, *, blank: int = BLANK) -> Iterator[Slide]:
     """A slide to read parts of.
 
-    Its levels are the pages that have the shape of the first one and are smaller than the level
-    before; other pages are pictures of the label or of the whole glass.
+    Its levels are the pages that have the shape of the first one, are tiled if that is, and are
+    smaller than the level before; other pages are pictures of the label or of the whole glass, such
+    as the untiled one that stands second in SVS files.
 
     Args:
         request: The file.
@@ -171,7 +172,14 @@ def opened(request: Request, *, blank: int = BLANK) -> Iterator[Slide]:
         levels = [first]
         for page in pages[1:]:
             shape = page.imagewidth / first.imagewidth / (page.imagelength / first.imagelength)
-            alike = (page.dtype, page.samplesperpixel) == (first.dtype, first.samplesperpixel)
-            if alike and abs(shape - 1) < SHAPE and page.imagewidth < levels[-1].imagewidth:
+            if (
+                _kind(page) == _kind(first)
+                and abs(shape - 1) < SHAPE
+                and page.imagewidth < levels[-1].imagewidth
+            ):
                 levels.append(page)
         yield Slide(request, file, levels, blank)
+
+
+def _kind(page: TiffPage) -> tuple[object, ...]:
+    return page.dtype, page.samplesperpixel, page.is_tiled
