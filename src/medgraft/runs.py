@@ -109,6 +109,11 @@ class RunFolder:
         return self.path / "generation.json"
 
     @property
+    def quality(self) -> Path:
+        """Folder of what samples are worth, if `medgraft generate quality` was asked."""
+        return self.path / "quality"
+
+    @property
     def examples(self) -> Path:
         """Small pictures for the report and examples.json, which says what each one is."""
         return self.path / "examples"

@@ -6,6 +6,7 @@ from torch import nn
 
 from medgraft.errors import ArgumentError, UnknownNameError
 from medgraft.generate.adversarial import Adversarial
+from medgraft.generate.averaging import learning
 from medgraft.generate.generators import find_model, generators
 from medgraft.generate.networks import Judge, Shape, Up
 from medgraft.spec import write
@@ -56,12 +57,13 @@ class TestEveryModel:
             found = model.losses(part, networks, images_of(shape), labels_for(shape), step=0)
             assert found.each.shape == (4,)
             assert found.each.dtype == torch.float32
+            moved = learning(module)
             gradients = torch.autograd.grad(
-                found.each.sum(), list(module.parameters()), allow_unused=True
+                found.each.sum(), list(moved.values()), allow_unused=True
             )
             lost = [
                 key
-                for (key, _), gradient in zip(module.named_parameters(), gradients, strict=True)
+                for key, gradient in zip(moved, gradients, strict=True)
                 if gradient is None or not torch.isfinite(gradient).all() or not gradient.any()
             ]
             assert not lost, (part, lost)
@@ -130,7 +132,7 @@ def _weights(objective):
     return {
         f"{name}/{key}": parameter.detach().clone()
         for name, part in objective.parts.items()
-        for key, parameter in part.module.named_parameters()
+        for key, parameter in learning(part.module).items()
     }
 
 

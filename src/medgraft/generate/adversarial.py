@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import torch
 from pydantic import Field
-from torch import Tensor
+from torch import Tensor, nn
 
+from medgraft.generate.averaging import averaged
 from medgraft.generate.losses import discriminator_loss, gradient_penalty
 from medgraft.generate.model import GenerativeModel, Losses
-from medgraft.generate.networks import Judge, Norm, Shape
+from medgraft.generate.networks import Judge, Norm, Shape, Up
 
 
 class Adversarial(GenerativeModel):
@@ -19,12 +20,26 @@ class Adversarial(GenerativeModel):
 
     spectral_norm: bool = True
     """Divide each matrix of the discriminator by its largest singular value, instead of batch norm."""
+    discriminator_rate: float = Field(1.0, gt=0)
+    """Learning rate of the discriminator, in those of the other parts (two time scales)."""
     smoothing: float = Field(0.1, ge=0, lt=0.5)
     """One-sided label smoothing: real images are to be called real with 1 less this."""
+    average: float = Field(0.999, ge=0, lt=1)
+    """Samples are drawn by a moving average of the decoder's weights, which keeps this of itself at
+    every step; 0 draws them by the last weights."""
     r1: float = Field(0.0, ge=0)
     """Weight of the squared gradient of the discriminator at real images."""
     r1_every: int = Field(4, ge=1)
     """Steps between two such penalties, each then so many times as heavy."""
+
+    def rate_of(self, part: str) -> float:
+        """Another one for the discriminator."""
+        return self.discriminator_rate if part == "discriminator" else 1.0
+
+    def decoder(self, shape: Shape) -> nn.Module:
+        """What draws images of codes, and its moving average."""
+        learner = Up(self.latent, shape, self.width, upsampling=self.upsampling)
+        return averaged(learner, self.average)
 
     def judge(self, shape: Shape) -> Judge:
         """The discriminator."""

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-import numpy as np
 import torch
 from safetensors.torch import save_file
 from torch import nn
@@ -16,6 +15,7 @@ from medgraft.augment import Augmenter, expand
 from medgraft.augment.transforms import augmentations
 from medgraft.errors import ArgumentError
 from medgraft.files import replacing, sha256, write_json
+from medgraft.generate.averaging import learning
 from medgraft.generate.generator import KIND, load_generator
 from medgraft.generate.generators import find_model
 from medgraft.generate.material import Material, load_material
@@ -352,4 +352,4 @@ def _smoothing(model: GenerativeModel) -> float:
 
 
 def _parameters(part: nn.Module) -> int:
-    return sum(int(np.prod(p.shape)) for p in part.parameters())
+    return sum(each.numel() for each in learning(part).values())

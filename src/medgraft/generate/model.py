@@ -107,6 +107,11 @@ class GenerativeModel(Options, ABC):
         del networks, images, labels, noise
         return {}
 
+    def rate_of(self, part: str) -> float:
+        """Factor on the learning rate of a part."""
+        del part
+        return 1.0
+
     def check(self, shape: Shape) -> None:
         """Refuse options that do not fit images of this shape.
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor, nn
 
+from medgraft.generate.averaging import follow, learning
 from medgraft.generate.diversity import Diversity, diversity
 from medgraft.generate.model import GenerativeModel
 from medgraft.generate.networks import Shape
@@ -49,9 +50,12 @@ class Generative:
 
     def __post_init__(self) -> None:
         self._parts = {
-            name: Part(module, (Group(name, dict(module.named_parameters())),), self.beta1)
+            name: Part(module, (self._group(name, module),), self.beta1)
             for name, module in self.networks.items()
         }
+
+    def _group(self, name: str, module: nn.Module) -> Group:
+        return Group(name, learning(module), self.model.rate_of(name))
 
     @property
     def parts(self) -> Mapping[str, Part]:
@@ -61,6 +65,7 @@ class Generative:
     def loss(self, part: str, batch: Batch) -> Loss:
         """The loss that moves a part, summed over the batch."""
         labels = labels_of(batch.targets, self.shape)
+        follow(self.networks[part])  # what the step before made of it
         found = self.model.losses(part, self.networks, batch.images, labels, step=batch.step)
         return Loss(found.each.sum(), len(found.each), found.terms)
 

@@ -13,6 +13,7 @@ from medgraft.report.contracts import GenerationDone, Record, SheetPicture, read
 from medgraft.report.figures import learning
 from medgraft.report.figures.learning import History
 from medgraft.report.pictures import embedded
+from medgraft.report.quality import Judged, read_judged
 from medgraft.report.saved import check_beside, read_table, read_text
 from medgraft.report.template import fill_page
 from medgraft.report.words import settings_without_folders, without_folders
@@ -60,6 +61,7 @@ def write_generation(run_folder: Path, *, out: Path | None = None) -> Path:
     drawing = None if history is None else learning.draw(history)
     if drawing is not None:
         write_text(target.figures / f"{drawing.name}.svg", drawing.alone())
+    judged = _judged(found.run)
     reasons, unlisted = tables.rejects(found.rejects)
     page = fill_page(
         "generation.html.j2",
@@ -68,7 +70,8 @@ def write_generation(run_folder: Path, *, out: Path | None = None) -> Path:
         done=found.done,
         answer=_answer(found),
         use=f"medgraft generate sample {found.name} --count 1000 --seed 1 --out SAMPLES",
-        warnings=_warnings(found),
+        warnings=[*_warnings(found), *(judged.warnings if judged else ())],
+        judged=judged,
         sheets=[_sheet(found, one) for one in found.done.pictures],
         drawing=drawing,
         splits=tables.splits(found.record.data),
@@ -96,6 +99,11 @@ def _load(run: RunFolder) -> _Generation:
         history=read_table(run.history),
         rejects=read_table(run.rejects),
     )
+
+
+def _judged(run: RunFolder) -> Judged | None:
+    """What the samples are worth, where somebody has had them judged in the run's own folder."""
+    return read_judged(run.quality) if (run.quality / "quality.json").is_file() else None
 
 
 def losses(frame: pl.DataFrame, best: object) -> History | None:

@@ -74,6 +74,44 @@ def short(value: float) -> str:
     return f"{value:.3g}".replace("-", "−")
 
 
+@dataclass(frozen=True)
+class Judged:
+    """What a page says of samples.
+
+    Attributes:
+        found: What quality.json holds.
+        answer: In a sentence.
+        copying: Whether the model memorises, in a sentence or two.
+        warnings: What a reader must know.
+        rows: The table of measures.
+        sheet: Samples above their nearest training images, as a data URL.
+    """
+
+    found: dict[str, Any]
+    answer: str
+    copying: str
+    warnings: list[str]
+    rows: list[Row]
+    sheet: str
+
+
+def read_judged(folder: Path) -> Judged:
+    """What a folder of `medgraft generate quality` says.
+
+    Raises:
+        TableError: If quality.json is missing or not JSON.
+    """
+    found: dict[str, Any] = read_json(folder / "quality.json")
+    return Judged(
+        found,
+        answer(found),
+        copying(found),
+        _warnings(found),
+        table(found),
+        embedded((folder / "nearest.png").read_bytes()),
+    )
+
+
 def write_quality(folder: Path) -> Path:
     """Write quality.html beside quality.json.
 
@@ -84,20 +122,16 @@ def write_quality(folder: Path) -> Path:
         TableError: If quality.json is missing or not JSON.
         OutputError: If the folder cannot be written.
     """
-    found: dict[str, Any] = read_json(folder / "quality.json")
-    page = folder / "quality.html"
+    judged = read_judged(folder)
+    found, page = judged.found, folder / "quality.html"
     write_text(
         page,
         fill_page(
             "quality.html.j2",
-            found=found,
+            judged=judged,
             model=found["model"].partition(":")[0],
             name=Path(found["run"]).resolve().name,
-            answer=answer(found),
-            warnings=_warnings(found),
-            rows=table(found),
-            copying=copying(found),
-            sheet=embedded((folder / "nearest.png").read_bytes()),
+            warnings=judged.warnings,
             others=_others(Path(found["run"])),
             facts=_facts(found),
         ),

@@ -1,5 +1,7 @@
 """`medgraft generate quality` from a run to the page."""
 
+import shutil
+
 import numpy as np
 import polars as pl
 import pytest
@@ -11,7 +13,9 @@ from medgraft.generate.generator import load_generator
 from medgraft.generate.quality.features import Seeing
 from medgraft.generate.quality.job import Asked, draw, judge_generator
 from medgraft.index import Index
+from medgraft.report import write_generation
 from medgraft.report.quality import answer, copying
+from medgraft.runs import RunFolder
 
 EYE = Seeing("resnet18", "none", after="layer1", device="cpu")
 FEW = Asked(neighbours=3, replicates=30)
@@ -20,11 +24,14 @@ FEW = Asked(neighbours=3, replicates=30)
 @pytest.fixture(scope="module")
 def judged(trained, tmp_path_factory):
     out = tmp_path_factory.mktemp("judged") / "quality"
+    assert main([*asked(trained("vae").path), "--out", str(out)]) == 0
+    return out
+
+
+def asked(run):
     flags = ["--backbone", "resnet18", "--weights", "none", "--after", "layer1"]
     few = ["--neighbours", "3", "--replicates", "30", "--device", "cpu"]
-    call = ["generate", "quality", str(trained("vae").path), *flags, *few, "--out", str(out)]
-    assert main(call) == 0
-    return out
+    return ["generate", "quality", str(run), *flags, *few]
 
 
 def test_it_writes_all_measures_of_samples_and_of_unseen_images(judged):
@@ -44,6 +51,19 @@ def test_the_page_says_it_and_shows_the_pairs(judged):
     assert page.count("data:image/png") == 3, "pairs, reconstructions, interpolations"
     assert "There are 8 images in each set" in page
     assert "random weights" in page
+
+
+def test_the_page_of_the_run_says_what_its_samples_are_worth_once_they_are_judged(
+    trained, tmp_path, capsys
+):
+    run = RunFolder(shutil.copytree(trained("vae").path, tmp_path / "run"))
+    write_generation(run.path)
+    assert "What its samples are worth" not in run.report.read_text()
+    assert main(asked(run.path)) == 0
+    page = run.report.read_text().replace('<span class="whole">', "").replace("</span>", "")
+    assert answer(read_json(run.quality / "quality.json")) in page
+    assert "There are 8 images in each set" in page
+    assert str(run.quality / "quality.html") in capsys.readouterr().out
 
 
 def test_a_generator_of_training_images_is_said_to_memorise(

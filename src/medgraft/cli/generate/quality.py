@@ -55,6 +55,7 @@ class Quality:
         from medgraft.errors import ArgumentError
         from medgraft.generate.quality.features import Seeing
         from medgraft.generate.quality.job import Asked, judge_generator
+        from medgraft.report import write_generation
         from medgraft.report.quality import table, write_quality
         from medgraft.runs import RunFolder
 
@@ -63,9 +64,10 @@ class Quality:
                 raise ArgumentError(
                     f"--{name} must be at least {least}, got {getattr(self, name)}."
                 )
-        out = self.out or self.model / "quality"
+        run = RunFolder.existing(self.model)
+        out = self.out or run.quality
         found = judge_generator(
-            RunFolder.existing(self.model),
+            run,
             out,
             Seeing(self.backbone, self.weights, self.after, self.device),
             Asked(self.images, self.split, self.neighbours, self.replicates, self.seed),
@@ -73,6 +75,8 @@ class Quality:
             command=called(),
         )
         page = write_quality(out)
+        if out == run.quality:
+            write_generation(run.path)
         print(f"{'':<20} {'samples':<28} unseen images")
         for row in table(found):
             print(f"{row.name:<20} {row.samples:<28} {row.unseen}")

@@ -12,7 +12,7 @@ from medgraft.generate.adversarial import Adversarial, shown, squashed
 from medgraft.generate.generators import generative
 from medgraft.generate.losses import feature_distance, generator_loss
 from medgraft.generate.model import Defaults, Losses, Networks
-from medgraft.generate.networks import Judge, Shape, Up
+from medgraft.generate.networks import Judge, Shape
 
 
 @generative("dcgan")
@@ -32,8 +32,7 @@ class DCGAN(Adversarial):
 
     def networks(self, shape: Shape) -> dict[str, nn.Module]:
         """Two parts: the discriminator is moved first."""
-        generator = Up(self.latent, shape, self.width, upsampling=self.upsampling)
-        return {"discriminator": self.judge(shape), "generator": generator}
+        return {"discriminator": self.judge(shape), "generator": self.decoder(shape)}
 
     def losses(
         self, part: str, networks: Networks, images: Tensor, labels: Tensor | None, *, step: int

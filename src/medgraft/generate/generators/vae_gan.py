@@ -13,7 +13,7 @@ from medgraft.generate.adversarial import Adversarial, shown, squashed
 from medgraft.generate.generators import generative
 from medgraft.generate.losses import generator_loss, kl_divergence, reparameterised
 from medgraft.generate.model import Defaults, Losses, Networks
-from medgraft.generate.networks import Encoder, Judge, Shape, Up
+from medgraft.generate.networks import Encoder, Judge, Shape
 from medgraft.registry import unknown_name
 
 
@@ -43,7 +43,7 @@ class VAEGAN(Adversarial):
         """Three parts, moved in this order."""
         return {
             "encoder": Encoder(shape, self.width, self.latent),
-            "decoder": Up(self.latent, shape, self.width, upsampling=self.upsampling),
+            "decoder": self.decoder(shape),
             "discriminator": self.judge(shape),
         }
 
