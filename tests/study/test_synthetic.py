@@ -8,8 +8,9 @@ import pytest
 from PIL import Image
 
 from medgraft.cli.__main__ import main
-from medgraft.errors import ArgumentError, UnknownNameError
+from medgraft.errors import ArgumentError, LeakageError, UnknownNameError
 from medgraft.files import read_json
+from medgraft.generate.samples import TABLE
 from medgraft.index import Index
 from medgraft.report import write_synthetic_study
 from medgraft.report.synthetic_study import answer
@@ -95,6 +96,29 @@ def test_screened_samples_are_chosen_by_a_discriminator_of_the_same_labels(studi
     assert judge.name.startswith("discriminator")
     assert len(index) == told["kept"] < 12
     assert trained_on(RunFolder(judge)) == trained_on(run(out, "none-3-0"))
+
+
+def test_a_generator_that_was_trained_before_is_drawn_from_and_not_trained_again(studied, tmp_path):
+    _, first, outcomes = studied
+    donor = outcomes[0].folder
+    arms = read_synthetic_arms(f"augment:{donor}")
+    out = tmp_path / "out"
+    again = study_synthetic(first / "index.parquet", out, asked(arms=arms), command=["medgraft"])
+    assert [one.failure for one in again] == [None, None], "alone and augmented, no generator"
+    folder = load_recipe(RunFolder(again[1].folder).recipe).samples
+    index, before = Index.load(folder), Index.load(first / "samples" / f"{FOLDER}-3-0" / TABLE)
+    assert index.frame["image_id"].to_list() == before.frame["image_id"].to_list()
+
+
+def test_a_generator_that_has_seen_test_patients_is_refused(studied, tmp_path):
+    _, first, outcomes = studied
+    index = Index.load(first / "index.parquet")
+    turned = {"train": "test", "test": "train", "val": "val"}
+    other = index.frame.with_columns(pl.col("split").replace_strict(turned))
+    index.with_frame(other).save(tmp_path / "other.parquet")
+    arms = read_synthetic_arms(f"augment:{outcomes[0].folder}")
+    with pytest.raises(LeakageError, match="the generator of"):
+        study_synthetic(tmp_path / "other.parquet", tmp_path / "o", asked(arms=arms), command=[])
 
 
 def test_called_again_nothing_is_made_again(studied):

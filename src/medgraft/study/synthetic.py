@@ -27,9 +27,10 @@ from medgraft.spec import parse
 from medgraft.study.experiment import EXPERIMENT, INDEX, RUNS, check_out, check_seeds, keep_index
 from medgraft.study.launch import Job, Outcome, launch
 from medgraft.study.making import Make
-from medgraft.study.synthetic_arms import NONE, Arm, folder_name
+from medgraft.study.synthetic_arms import NONE, Arm, folder_name, trained
 from medgraft.train.batches import even_batches
 from medgraft.train.data import few_labels
+from medgraft.train.donor import check_learnt
 from medgraft.train.recipe import Recipe, check_recipe
 from medgraft.train.semi_supervised import check_kinds
 from medgraft.train.setup import check_choices
@@ -147,6 +148,8 @@ def study_synthetic(
     check_out(out)
     keep_index(index_path, out / INDEX, asked.tuning)
     index = Index.load(out / INDEX)
+    for run in filter(None, map(trained, asked.models)):
+        check_learnt(run.index, index, who=f"the generator of '{run.path}'")
     check_kinds(Target.of(index, positive=asked.tuning.positive), None)
     images = {labels: _images(asked.tuning, index, labels) for labels in reversed(asked.labels)}
     jobs = _Jobs(out, asked, images, command).all()
@@ -173,7 +176,7 @@ class _Jobs:
         found: dict[Key, Job] = {}
         for seed in self.asked.numbers:
             for model in self.asked.models:
-                if self.asked.donor(seed) == seed:
+                if trained(model) is None and self.asked.donor(seed) == seed:
                     found[f"generator {model}", 0, seed] = self._generator(model, seed)
             for labels in self.asked.labels:
                 for arm in self._with_judges():
@@ -236,8 +239,8 @@ class _Jobs:
 
     def _draw(self, model: str | None, seed: int) -> None:
         """Draw the samples of a generator, unless they are there."""
-        run = self.out / RUNS / _generator_name(str(model), self.asked.donor(seed))
-        generator = load_generator(run, device=self.asked.tuning.device)
+        own = self.out / RUNS / _generator_name(str(model), self.asked.donor(seed))
+        generator = load_generator(trained(str(model)) or own, device=self.asked.tuning.device)
         drawing = derive(self.asked.donor(seed), "samples") % 2**31
         _once(
             self._drawn(model, seed),
@@ -333,9 +336,16 @@ def _check(asked: Experiment) -> None:
     check_choices(tuning)
     for arm in asked.arms:
         if arm.model is not None:
-            check_generating(completed(asked.generating.model_copy(update={"model": arm.model})))
+            _check_model(asked, arm.model)
             as_ = "labelled" if arm.kind == "augment" else "generated"
             check_choices(tuning.model_copy(update={"samples": "samples", "samples_as": as_}))
+
+
+def _check_model(asked: Experiment, model: str) -> None:
+    if (run := trained(model)) is not None:
+        load_generator(run)
+    else:
+        check_generating(completed(asked.generating.model_copy(update={"model": model})))
 
 
 def _images(tuning: Recipe, index: Index, labels: int) -> int:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Literal
 
 from medgraft.errors import ArgumentError
-from medgraft.generate.generators import find_model
-from medgraft.spec import split
+from medgraft.generate.generators import find_model, generators
+from medgraft.runs import RunFolder
+from medgraft.spec import parse, split
 
 NONE, AUGMENT, SEMI = "none", "augment", "semi_supervised"
 SCREENED = "+screen"
@@ -22,7 +24,7 @@ class Arm:
     Attributes:
         name: As it was written.
         kind: Not at all, by samples with labels, or by telling samples from real images.
-        model: What generates, with its options; None if nothing does.
+        model: What generates, with its options, or a run that has learnt to; None if nothing does.
         screened: Whether a discriminator keeps the best samples and names them.
     """
 
@@ -45,6 +47,18 @@ class Arm:
 def folder_name(text: str) -> str:
     """A name for folders, of a spec."""
     return re.sub(r"[^\w.,=+@-]+", "-", text)
+
+
+def trained(model: str) -> RunFolder | None:
+    """The run of `medgraft generate train` that an arm names; None where it names a model.
+
+    Examples:
+        >>> trained("vae:latent=8") is None
+        True
+    """
+    if parse(model)[0] in generators.names() or not Path(model).is_dir():
+        return None
+    return RunFolder(Path(model))
 
 
 def read_synthetic_arms(text: str) -> list[Arm]:
@@ -72,7 +86,7 @@ def read_synthetic_arms(text: str) -> list[Arm]:
     for arm in arms:
         if names.count(arm.folder) > 1:
             raise ArgumentError(f"every arm must stand once, but {arm.name!r} stands twice.")
-        if arm.model is not None:
+        if arm.model is not None and trained(arm.model) is None:
             find_model(arm.model)
     if len(arms) == 1:
         raise ArgumentError(

@@ -44,8 +44,9 @@ class Study:
     Generators learn from the whole training part without its labels; then the diagnosis is learnt from
     few labels, helped or not, on the same rows, with the same labels and as many steps. An arm is none,
     augment:MODEL (samples with the labels that `none` gives them), augment:MODEL+screen (named and chosen
-    by a discriminator) or semi_supervised[:MODEL] (real or generated is learnt as well). Ctrl-C stops; the
-    same command goes on, and repeats no finished run.
+    by a discriminator) or semi_supervised[:MODEL] (real or generated is learnt as well). MODEL may be the
+    folder of a run of `medgraft generate train`, which is then not trained again. Ctrl-C stops; the same
+    command goes on, and repeats no finished run.
 
     Example:
         medgraft generate study films.parquet --size 64 --labels 25,50,100 --arms none,augment:vae,augment:dcgan,augment:vae_gan+screen,semi_supervised --seeds 5 --out runs/help
