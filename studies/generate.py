@@ -91,7 +91,8 @@ VARIANTS = {
     "gradient penalty R1": "r1=1",
     "feature matching": "feature_matching=1",
     "no moving average": "average=0",
-    "resized, not transposed": "upsampling=resize",
+    "transposed convolutions": "upsampling=transposed",
+    "one learning rate": "discriminator_rate=1",
 }
 STABILISERS = tuple(
     Training(

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from medgraft.generate.averaging import averaged
 from medgraft.generate.losses import discriminator_loss, gradient_penalty
 from medgraft.generate.model import GenerativeModel, Losses
-from medgraft.generate.networks import Judge, Norm, Shape, Up
+from medgraft.generate.networks import Judge, Norm, Shape, Up, Upsampling
 
 
 class Adversarial(GenerativeModel):
@@ -18,10 +18,14 @@ class Adversarial(GenerativeModel):
     Its decoder answers with tanh, and the discriminator sees images in [-1, 1].
     """
 
+    upsampling: Upsampling = "resize"
+    """As of the vae; transposed convolutions, which the DCGAN was published with, draw grids for
+    longer: see the results."""
     spectral_norm: bool = True
     """Divide each matrix of the discriminator by its largest singular value, instead of batch norm."""
-    discriminator_rate: float = Field(1.0, gt=0)
-    """Learning rate of the discriminator, in those of the other parts (two time scales)."""
+    discriminator_rate: float = Field(4.0, gt=0)
+    """Learning rate of the discriminator, in those of the other parts (two time scales, Heusel et al.
+    2017, arXiv:1706.08500)."""
     smoothing: float = Field(0.1, ge=0, lt=0.5)
     """One-sided label smoothing: real images are to be called real with 1 less this."""
     average: float = Field(0.999, ge=0, lt=1)

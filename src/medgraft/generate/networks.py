@@ -1,4 +1,4 @@
-"""What generative models are made of: strided convolutions down, transposed ones up."""
+"""What generative models are made of: strided convolutions down, and convolutions that double sides up."""
 
 from __future__ import annotations
 

@@ -20,7 +20,7 @@ class DCGAN(Adversarial):
     """A generator and a discriminator that learn against each other.
 
     The discriminator (strided convolutions, LeakyReLU 0.2) is moved by -log D(x) - log(1 - D(G(z))),
-    the generator (transposed convolutions, tanh) by -log D(G(z)). Samples are sharp; whether they
+    the generator (convolutions that double the sides, tanh) by -log D(G(z)). Samples are sharp; whether they
     are as various as the images is not guaranteed by the loss, and is measured at every epoch.
     """
 
