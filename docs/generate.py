@@ -55,6 +55,7 @@ NOT_PYTHON = {  # the other files cannot hold a docstring
     "viewer.js": "A scan on a canvas: window, zoom, slices, planes, heat.",
     "generation.html.j2": "The page of a generative model.",
     "quality.html.j2": "The page of what its samples are worth.",
+    "measures.html.j2": "The measures of samples, on both pages that show them.",
     "screening.html.j2": "The page of samples kept and left out.",
     "synthetic_study.html.j2": "The page of whether generated images helped.",
     "discovery.html.j2": "The page of discovered patterns.",
