@@ -32,6 +32,8 @@ class VAEGAN(Adversarial):
 
     spectral_norm: bool = False
     """As of dcgan; off, since the error of features is in units of what batch norm gives them."""
+    discriminator_rate: float = Field(1.0, gt=0)
+    """As of dcgan; 1, since batch norm lets the discriminator win soon enough."""
     stage: str = "block3"
     """Block of the discriminator whose features are restored."""
     beta: float = Field(1.0, ge=0)
