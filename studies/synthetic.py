@@ -1,10 +1,12 @@
 """Do generated images help a diagnosis learnt from few labels? Three models, two sets, five seeds.
 
+    .venv/bin/python studies/generate.py --data ../shared/data --out runs/generation
     .venv/bin/python studies/synthetic.py --data ../shared/data --out runs/synthetic
 
-Sized for two cores and under half an hour: 64 pixels, one generator of each model, few epochs of it,
-two numbers of labels. `--only histo-idc` runs one set, so that two can run at once. Stopped, it goes
-on; rewrites its part of docs/results.md from what is finished.
+The generators are those of studies/generate.py, which must be finished, and so is the split.
+Sized for two cores and half an hour: 64 pixels, one generator of each model, three numbers of
+labels. `--only histo-idc` runs one set, so that two can run at once. Stopped, it goes on; rewrites
+its part of docs/results.md from what is finished.
 """
 
 from __future__ import annotations
@@ -15,17 +17,18 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from generate import index_of
 from pretraining import call, differences
 from results_page import circumstances, run_study
 
+GENERATION = "generation"  # folder of studies/generate.py, beside that of this study
 IMAGENET = "weights/resnet18_to_layer3_imagenet.safetensors"
-INDEX = "--layout csv --table labels.csv --path file --label label --patient"
 TRAIN = (
     "--backbone resnet18 --after layer3 --size 64 --epochs 10 --batch-size 16 --rate 5e-4"
     " --precision bfloat16 --memory-format channels_last --threads 1 --least-steps 100"
-    " --labels 25,100 --seeds 5 --generators 1"
-    " --arms none,augment:vae,augment:dcgan,augment:vae_gan+screen,semi_supervised"
+    " --labels 25,50,100 --seeds 5 --generators 1"
 )
+ARMS = "none,augment:{0}/vae,augment:{0}/dcgan,augment:{0}/vae_gan+screen,semi_supervised:{0}/dcgan"
 
 
 @dataclass(frozen=True)
@@ -33,8 +36,6 @@ class Experiment:
     """A set, and what differs from the other."""
 
     archive: str
-    patient: str
-    split: str
     flags: str
 
     @property
@@ -42,41 +43,29 @@ class Experiment:
         """Name of its folder."""
         return self.archive
 
-    def commands(self, data: Path, out: Path) -> list[list[str]]:
-        """All that is done, in order."""
-        index, weights = str(out / f"{self.archive}.parquet"), str(data / IMAGENET)
-        given = [*shlex.split(TRAIN), *self.flags.split(), "--weights", weights]
+    def generators(self, out: Path) -> Path:
+        """Folder of the runs of studies/generate.py on this set."""
+        return out.parent / GENERATION / self.archive
+
+    def command(self, data: Path, out: Path) -> list[str]:
+        """The study itself."""
+        index = self.generators(out).with_suffix(".parquet")
+        arms = ARMS.format(self.generators(out))
+        given = [*shlex.split(TRAIN), *self.flags.split(), "--weights", str(data / IMAGENET)]
         place = str(out / self.folder)
-        return [
-            ["index", str(data / self.archive), *INDEX.split(), self.patient, "--out", index],
-            ["split", index, *self.split.split(), "--seed", "0"],
-            ["generate", "study", index, *given, "--out", place],
-        ]
+        return ["generate", "study", str(index), *given, "--arms", arms, "--out", place]
 
 
 EXPERIMENTS = (
-    Experiment(
-        "cxr-kermany",
-        "group",
-        "--test 0.2 --val 0.05",
-        "--channels 1 --generating epochs=5,batch_size=32",
-    ),
-    Experiment(
-        "histo-idc",
-        "patient",
-        "--test 0.3 --val 0.1",
-        "--channels 3 --generating epochs=6,batch_size=32",
-    ),
+    Experiment("cxr-kermany", "--channels 1"),
+    Experiment("histo-idc", "--channels 3"),
 )
 
 
 def run(experiment: Experiment, data: Path, out: Path) -> None:
     """Make what is missing of one experiment."""
-    *first, study = experiment.commands(data, out)
-    if not (out / f"{experiment.archive}.parquet").is_file():
-        for command in first:
-            call(command)
-    call(study)
+    index_of(experiment.archive, data, out.parent / GENERATION)
+    call(experiment.command(data, out))
 
 
 def section(experiment: Experiment, folder: Path) -> str:
@@ -85,15 +74,15 @@ def section(experiment: Experiment, folder: Path) -> str:
     first = next(folder.glob("runs/none-*/run.json"))
     labels = found["labels"]
     heads = " | ".join(f"{n} labels" for n in labels)
-    commands = experiment.commands(Path(), Path())
-    return "\n".join(
+    command = shlex.join(["medgraft", *experiment.command(Path(), Path("runs", "synthetic"))])
+    text = "\n".join(
         [
             f"### {experiment.folder}",
             "",
             found["answer"],
             "",
             "```",
-            *(shlex.join(["medgraft", *command]) for command in commands),
+            command,
             "```",
             "",
             f"| arm | {heads} |",
@@ -109,6 +98,7 @@ def section(experiment: Experiment, folder: Path) -> str:
             "",
         ]
     )
+    return text.replace(f"{experiment.generators(folder.parent)}/", "")
 
 
 def scores(one: dict[str, Any]) -> str:
