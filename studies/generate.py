@@ -12,6 +12,7 @@ Then look at the sheets in docs/figures, and say on the page what you see.
 from __future__ import annotations
 
 import argparse
+import resource
 import sys
 import time
 from dataclasses import dataclass
@@ -99,7 +100,7 @@ STABILISERS = tuple(
         "histo-idc",
         f"stabilisers/{place}-{seed}",
         f"dcgan:{options}".rstrip(":"),
-        30,
+        20,
         32,
         seed,
     )
@@ -140,7 +141,9 @@ def train(one: Training, data: Path, out: Path) -> None:
     try:
         train_generator(index, run.path, recipe, command=sys.argv, resume=resume)
     finally:  # a run that was stopped goes on later, and cost both
-        write_json(cost, {"cpu_seconds": before + time.process_time() - began})
+        held = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
+        spent = before + time.process_time() - began
+        write_json(cost, {"cpu_seconds": spent, "gib": held})
     write_generation(run.path)
 
 
@@ -169,7 +172,9 @@ def models(found: list[Training], out: Path) -> str:
     heads = ["set", "model", "parameters", "epochs", "processor time", "said by the run"]
     costs = [[one.archive, one.name, *_took(one, out)] for one in found]
     record = read_json(found[0].run(out).record)
-    lines = [*_table(heads, costs), "", f"One thread; {circumstances(record)}", ""]
+    held = max(read_json(_cost(one, out))["gib"] for one in found)
+    told = f"One thread, at most {held:.1f} GiB of memory; {circumstances(record)}"
+    lines = [*_table(heads, costs), "", told, ""]
     for archive in SETS:
         here = [one for one in found if one.archive == archive]
         if not here:

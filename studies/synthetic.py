@@ -17,9 +17,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from generate import index_of
 from pretraining import call, differences
 from results_page import circumstances, run_study
+
+from generate import index_of
 
 GENERATION = "generation"  # folder of studies/generate.py, beside that of this study
 IMAGENET = "weights/resnet18_to_layer3_imagenet.safetensors"
