@@ -76,7 +76,7 @@ def section(experiment: Experiment, folder: Path) -> str:
     labels = found["labels"]
     heads = " | ".join(f"{n} labels" for n in labels)
     command = shlex.join(["medgraft", *experiment.command(Path(), Path("runs", "synthetic"))])
-    text = "\n".join(
+    return "\n".join(
         [
             f"### {experiment.folder}",
             "",
@@ -99,7 +99,6 @@ def section(experiment: Experiment, folder: Path) -> str:
             "",
         ]
     )
-    return text.replace(f"{experiment.generators(folder.parent)}/", "")
 
 
 def scores(one: dict[str, Any]) -> str:

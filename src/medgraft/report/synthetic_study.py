@@ -20,10 +20,10 @@ from medgraft.report.pretraining_study import (
 from medgraft.report.saved import Saved
 from medgraft.report.starts import BOTH, TESTS, worth
 from medgraft.report.template import fill_page
-from medgraft.report.words import count, label, signed, without_folders
+from medgraft.report.words import count, label, settings_without_folders, signed, without_folders
 from medgraft.runs import RunFolder
 
-ALONE = "labelled images alone"
+NONE, ALONE = "none", "labelled images alone"
 
 
 def write_synthetic_study(folder: Path, *, replicates: int = 1000, seed: int = 0) -> Path:
@@ -47,6 +47,10 @@ def write_synthetic_study(folder: Path, *, replicates: int = 1000, seed: int = 0
     found = worth(asked, saved, replicates=replicates, seed=seed)
     found["notes"] = [BOTH, TESTS]
     del found["added"], found["saved"]  # of pretrainings
+    short = shown([start.name for start in asked.starts])
+    for one in (*found["starts"], *found["gains"]):
+        one["start"] = short[one["start"]]
+    names = short | {NONE: ALONE}
     found["answer"] = " ".join(answer(found))
     write_json(folder / "generate-study.json", found)
     drawing = curves_figure(found, none=ALONE)
@@ -64,10 +68,24 @@ def write_synthetic_study(folder: Path, *, replicates: int = 1000, seed: int = 0
             drawing=drawing,
             rows=score_rows(found, none=ALONE),
             gains=difference_rows(found["gains"], none=ALONE),
-            runs=[run_row(run, saved, folder, none=ALONE) for run in runs],
+            runs=[
+                run_row(run, saved, folder, none=ALONE) | {"start": names.get(run.start, run.start)}
+                for run in runs
+            ],
         ),
     )
     return page
+
+
+def shown(names: Sequence[str]) -> dict[str, str]:
+    """What to call each arm: without the folders of runs that it draws from, unless two would be one.
+
+    Examples:
+        >>> shown(["none", "augment:/home/ann/runs/vae+screen"])
+        {'none': 'none', 'augment:/home/ann/runs/vae+screen': 'augment:vae+screen'}
+    """
+    short = {name: settings_without_folders(name) for name in names}
+    return short if len(set(short.values())) == len(short) else {name: name for name in names}
 
 
 def answer(found: Mapping[str, Any]) -> tuple[str, str]:
