@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from medgraft.generate.averaging import averaged
 from medgraft.generate.losses import discriminator_loss, gradient_penalty
 from medgraft.generate.model import GenerativeModel, Losses
-from medgraft.generate.networks import Judge, Norm, Shape, Up, Upsampling
+from medgraft.generate.networks import Judge, Norm, Shape, Up
 
 
 class Adversarial(GenerativeModel):
@@ -18,9 +18,6 @@ class Adversarial(GenerativeModel):
     Its decoder answers with tanh, and the discriminator sees images in [-1, 1].
     """
 
-    upsampling: Upsampling = "resize"
-    """As of the vae; transposed convolutions, which the DCGAN was published with, draw grids for
-    longer: see the results."""
     spectral_norm: bool = True
     """Divide each matrix of the discriminator by its largest singular value, instead of batch norm."""
     discriminator_rate: float = Field(4.0, gt=0)

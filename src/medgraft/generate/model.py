@@ -61,8 +61,9 @@ class GenerativeModel(Options, ABC):
     """Numbers in a code."""
     width: int = Field(32, ge=1, le=512)
     """Channels of the first block; later ones have up to 8 times as many."""
-    upsampling: Upsampling = "transposed"
-    """How the decoder doubles sides: transposed convolutions, or nearest neighbours and a convolution."""
+    upsampling: Upsampling = "resize"
+    """How the decoder doubles sides: nearest neighbours and a convolution, or transposed convolutions,
+    which the DCGAN was published with, and which draw grids for long."""
 
     @abstractmethod
     def networks(self, shape: Shape) -> dict[str, nn.Module]:
