@@ -1,8 +1,10 @@
 """An audit says what files may tell of patients, and does not tell it itself."""
 
+import gzip
 import json
 
 import numpy as np
+import polars as pl
 import pytest
 from PIL import Image
 from tests.index.test_lettering import TEXT, ground, printed
@@ -11,6 +13,9 @@ from tests.read.test_personal import image
 from medgraft.cli.__main__ import main
 from medgraft.index import Index
 from medgraft.index.audit import audit
+from medgraft.index.privacy import tagged
+from medgraft.read import personal
+from medgraft.read.tags import Personal
 
 
 @pytest.fixture
@@ -83,3 +88,36 @@ def test_the_command_refuses_it_when_strict(archive, capsys):
     assert "Mr Doe" not in said.out + said.err + (archive / "films.audit.json").read_text()
     assert main(["audit", index, "--look-at", "-1"]) == 2
     assert "--look-at must be 0 or more images" in capsys.readouterr().err
+
+
+def test_tags_are_looked_for_wherever_there_are_any_and_hardly_elsewhere(tmp_path):
+    named = image()
+    named.PatientID = "patient-1"
+    named.save_as(tmp_path / "a.dcm", enforce_file_format=True)
+    content = (tmp_path / "a.dcm").read_bytes()
+    (tmp_path / "called.png").write_bytes(content)
+    (tmp_path / "bare").write_bytes(content[132:])
+    (tmp_path / "packed.gz").write_bytes(gzip.compress(content))
+    (tmp_path / "series").mkdir()
+    (tmp_path / "series/1").write_bytes(content)
+    Image.fromarray(np.zeros((4, 4), np.uint8)).save(tmp_path / "b.png")
+    np.savez(tmp_path / "c.npz", x=np.zeros((2, 4, 4), np.uint8))
+    (tmp_path / "scan.nii.gz").write_bytes(gzip.compress(bytes(400)))
+    (tmp_path / "empty.png").touch()
+    with_tags = ["a.dcm", "called.png", "bare", "packed.gz", "series"]
+    without = ["b.png", "c.npz#x/0", "c.npz#x/1"]
+    assert all(personal(tmp_path / path) != Personal() for path in with_tags)
+    assert all(personal(tmp_path / path) == Personal() for path in without)
+    assert tagged(tmp_path, [*with_tags, "empty.png", "gone.png", "gone.npz#x/0"]) == [True] * 8
+    assert tagged(tmp_path, [*without, "scan.nii.gz"]) == [False] * 4
+    assert tagged(tmp_path, []) == []
+
+
+def test_tags_of_masks_are_named_too(archive):
+    index = Index.load(archive / "films.parquet")
+    masks = pl.when(pl.col("path") == "a/0.png").then(pl.lit("a/d0.dcm//b/d1.dcm"))
+    frame = index.frame.filter(pl.col("path").str.ends_with("png"))
+    masked = index.with_frame(frame.with_columns(mask_path=masks))
+    findings = {one.name: one for one in audit(masked, workers=0).findings}
+    assert [row["path"] for row in findings["person_tags"].examples] == ["a/d0.dcm", "b/d1.dcm"]
+    assert findings["text"].message.startswith("of 4 images looked at")

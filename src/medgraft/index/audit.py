@@ -11,6 +11,8 @@ import numpy as np
 import polars as pl
 
 from medgraft.index.hashing import MOST, near_pairs
+from medgraft.index.masks import JOIN
+from medgraft.index.privacy import tagged
 from medgraft.index.split import NAMES, leaked, missing_classes
 from medgraft.index.summary import summarise
 from medgraft.index.table import PARTS, Index
@@ -291,10 +293,15 @@ def _privacy(
     index: Index, look_at: int, allow: frozenset[str], workers: int | None
 ) -> Iterator[Finding]:
     """What in the files may tell who the patients are; values are never repeated."""
-    paths = index.frame["path"].unique(maintain_order=True).to_list()
-    some = generator(0, "audit", "text").permutation(len(paths))[:look_at]
-    looks = np.isin(np.arange(len(paths)), some).tolist()
-    jobs = list(zip(paths, looks, strict=True))
+    images = index.frame["path"].unique(maintain_order=True)
+    masks = (
+        index.frame["mask_path"].drop_nulls().str.split(JOIN).explode().unique(maintain_order=True)
+    )
+    paths = [*images, *masks]
+    some = generator(0, "audit", "text").permutation(len(images))[:look_at]
+    looks = np.isin(np.arange(len(paths)), some)
+    asked = np.flatnonzero(looks | np.array(tagged(index.root, paths), dtype=bool))
+    jobs = [(paths[place], bool(looks[place])) for place in asked]
     with spread(
         "medgraft.index.privacy:inspecting",
         jobs,
@@ -303,7 +310,7 @@ def _privacy(
         workers=workers,
     ) as replies:
         said = {reply.place: reply.said for reply in replies}
-    found = [(path, said[place]) for place, path in enumerate(paths)]
+    found = [(path, said[place]) for place, (path, _) in enumerate(jobs)]
     unread = [path for path, one in found if one is None or "unread" in one]
     yield from _finding("unread", "warn", unread, "images that can no longer be read")
     read = [(path, one) for path, one in found if one is not None and "unread" not in one]
