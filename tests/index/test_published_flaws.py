@@ -528,3 +528,133 @@ def test_patients_of_two_cohorts_of_brats_2023_are_not_one(tmp_path):
     index = build(tmp_path, decode=False, workers=0).index
     assert set(index.frame["patient_id"]) == {"GLI-00001", "MET-00001"}
     assert index.frame["group"].n_unique() == 4
+
+
+def with_table(root, change):
+    """Change all lines of the tables of a set but the first; returns whether there are any."""
+    tables = sorted(root.rglob("*.csv"))
+    for table in tables:
+        head, *lines = table.read_text().splitlines()
+        table.write_text("\n".join([head, *change(lines)]) + "\n")
+    return bool(tables)
+
+
+TABLED = (
+    "aptos",
+    "cbis_ddsm",
+    "chestxray14",
+    "chexpert",
+    "inbreast",
+    "isic",
+    "luna16",
+    "pcam_kaggle",
+)
+
+
+@pytest.mark.parametrize("name", TABLED)
+def test_lines_that_a_table_repeats_make_no_further_rows(tree, name):
+    root = tree(name)
+    before = build(root, workers=0).index.frame
+    assert with_table(root, lambda lines: [*lines, *lines])
+    again = build(root, workers=0).index.frame
+    assert again["path"].is_unique().all()
+    assert again["path"].sort().equals(before["path"].sort())
+
+
+@pytest.mark.parametrize(
+    ("name", "old", "new"),
+    [
+        ("aptos", ",2", ",3"),
+        ("chestxray14", "No Finding", "Mass"),
+        ("chexpert", "-1.0", "1.0"),
+        ("inbreast", ";4b", ";1"),
+        ("isic", ",nv,", ",mel,"),
+        ("pcam_kaggle", ",1", ",0"),
+    ],
+)
+def test_images_that_a_table_describes_in_two_ways_are_rejects(tree, name, old, new):
+    root = tree(name)
+    before = len(build(root, workers=0).index)
+
+    def contradicted(lines):
+        return [*lines, *[line.replace(old, new) for line in lines if old in line][:1]]
+
+    with_table(root, contradicted)
+    index = build(root, workers=0).index
+    assert len(index) == before - 1
+    told = reasons(index).values()
+    assert [r for r in told if "which differ" in r or "several diagnoses" in r], told
+
+
+@pytest.mark.parametrize(
+    ("name", "old", "new", "reason"),
+    [
+        ("aptos", ",2", ",2.5", "calls it '2.5', which is no class of the set"),
+        ("pcam_kaggle", ",1", ",yes", "calls it 'yes', which is no class of the set"),
+        ("chestxray14", "No Finding", "Mass|Ghost", "none of the set: 'Mass|Ghost'"),
+    ],
+)
+def test_a_label_that_is_none_of_the_set_costs_its_image(tree, name, old, new, reason):
+    root = tree(name)
+    with_table(root, lambda lines: [line.replace(old, new) for line in lines])
+    index = build(root, workers=0).index
+    assert index.rejects.height == 1
+    assert reason in index.rejects["reason"][0]
+
+
+def test_a_finding_of_chexpert_that_is_no_number_is_refused(tree):
+    root = tree("chexpert")
+    with_table(root, lambda lines: [line.replace("-1.0", "maybe") for line in lines])
+    with pytest.raises(TableError, match="must hold 1, 0, -1 or nothing, and holds 'maybe'"):
+        build(root, workers=0)
+
+
+def test_what_is_no_table_is_one_line_that_says_so(tree):
+    root = tree("aptos")
+    text = (root / "train.csv").read_text()
+    (root / "train.csv").write_text(text, encoding="utf-16")
+    with pytest.raises(TableError, match="first line holds null bytes, as in UTF-16"):
+        build(root, layout="aptos", workers=0)
+    (root / "train.csv").write_text("a" * 200_000 + "\n" + text)
+    assert layouts.get("aptos").recognise(root) is None
+    with pytest.raises(TableError, match="must be a table"):
+        build(root, layout="aptos", workers=0)
+    (root / "train.csv").unlink()
+    with pytest.raises(TableError, match=r"the table '.*train.csv' must exist"):
+        build(root, layout="aptos", workers=0)
+
+
+@pytest.mark.parametrize("name", ["chexpert", "medmnist", "mias", "msd", "nnunet"])
+def test_a_set_whose_description_is_gone_or_cut_short_is_one_line(tree, name):
+    root = tree(name)
+    told = [f for f in root.iterdir() if f.suffix in (".csv", ".npz", ".txt", ".json")]
+    for file in told:
+        file.write_bytes(file.read_bytes()[:20])
+    with pytest.raises(TableError, match=r"Fetch it again|fetch it again|Add|add"):
+        build(root, layout=name, workers=0)
+    for file in told:
+        file.unlink()
+    with pytest.raises(TableError, match="SOURCE"):
+        build(root, layout=name, workers=0)
+
+
+def test_a_description_of_coco_that_is_cut_short_is_a_reject(tree):
+    root = tree("coco")
+    file = root / "valid/_annotations.coco.json"
+    file.write_text(file.read_text()[:50])
+    index = build(root, workers=0).index
+    assert reasons(index)["valid/_annotations.coco.json"].startswith("it is no JSON object:")
+    assert set(index.frame["orig_split"]) == {"train"}
+
+
+@pytest.mark.parametrize(
+    ("name", "old"),
+    [("inbreast", ".dcm"), ("lidc", ".xml"), ("montgomery_shenzhen", ".png"), ("voc", ".xml")],
+)
+def test_suffixes_in_capitals_are_the_same_suffixes(tree, name, old):
+    root = tree(name)
+    before = len(build(root, workers=0).index)
+    for file in root.rglob(f"*{old}"):
+        file.rename(file.with_suffix(old.upper()))
+    built = build(root, workers=0)
+    assert (built.layout, len(built.index)) == (name, before)

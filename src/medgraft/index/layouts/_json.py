@@ -23,6 +23,11 @@ def read_json(file: Path) -> dict[str, Any]:
         found = json.loads(file.read_text("utf-8-sig"))
         if not isinstance(found, dict):
             raise ValueError(f"it holds a {type(found).__name__}")
+    except FileNotFoundError as error:
+        raise TableError(
+            f"'{file}' must exist, and there is no such file. Name the folder that it lies in as"
+            " SOURCE, or add it."
+        ) from error
     except (OSError, ValueError, RecursionError) as error:
         reason = str(error).partition("\n")[0]
         raise TableError(

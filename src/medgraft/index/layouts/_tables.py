@@ -47,9 +47,9 @@ def header(file: Path) -> list[str]:
         if suffix(file.name) == ".parquet":
             return list(pl.read_parquet_schema(file))
         line = _first_line(file)
-    except (pl.exceptions.PolarsError, OSError, TableError):
+        names = next(csv.reader(io.StringIO(line), delimiter=_separator(line)), [])
+    except (pl.exceptions.PolarsError, OSError, TableError, csv.Error):  # csv: too long a name
         return []
-    names = next(csv.reader(io.StringIO(line), delimiter=_separator(line)), [])
     return [name.strip() for name in names]
 
 
@@ -67,8 +67,8 @@ def read_table(file: Path, *need: str, rows: int | None = None) -> pl.DataFrame:
         rows: How many rows are read; None reads all.
 
     Raises:
-        TableError: If it is no table in UTF-8, or its header is longer than 1 MiB, names more
-            than 10,000 columns, or lacks one of `need`.
+        TableError: If there is none, it is no table in UTF-8, or its header is longer than 1 MiB,
+            names more than 10,000 columns, or lacks one of `need`.
     """
     try:
         if suffix(file.name) == ".parquet":
@@ -79,7 +79,12 @@ def read_table(file: Path, *need: str, rows: int | None = None) -> pl.DataFrame:
             separator = _separator(line)
             _check_width(line.count(separator) + 1, file)
             table = pl.read_csv(file, infer_schema=False, separator=separator, n_rows=rows)
-    except (pl.exceptions.PolarsError, UnicodeDecodeError, OSError) as error:
+    except FileNotFoundError as error:
+        raise TableError(
+            f"the table '{file}' must exist, and there is no such file. Name the folder that it lies"
+            " in as SOURCE, or add it."
+        ) from error
+    except (pl.exceptions.PolarsError, OSError) as error:
         reason = str(error).partition("\n")[0] or "it is empty"
         raise TableError(
             f"'{file}' must be a table in UTF-8 with a header: {reason}. Save it again as CSV (UTF-8)."
@@ -88,8 +93,9 @@ def read_table(file: Path, *need: str, rows: int | None = None) -> pl.DataFrame:
     if len(set(names.values())) == len(names):
         table = table.rename(names)
     if missing := [name for name in need if name not in table.columns]:
+        shown = [name[:40] for name in table.columns[:30]]
         raise TableError(
-            f"'{file}' must have the column {missing[0]!r}. {near(missing[0], table.columns[:30])}"
+            f"'{file}' must have the column {missing[0]!r}. {near(missing[0], shown)}"
             " Fetch it again, or index the images with another --layout."
         )
     stripped = pl.all().str.strip_chars()
@@ -105,6 +111,11 @@ def _first_line(file: Path) -> str:
         raise TableError(
             f"'{file}' must begin with a line of column names, and its first line is longer than"
             " 1 MiB. Name another table, or one with fewer columns."
+        )
+    if b"\0" in line:
+        raise TableError(
+            f"'{file}' must be a table in UTF-8, and its first line holds null bytes, as in UTF-16."
+            " Save it again as CSV (UTF-8)."
         )
     return line.decode("utf-8-sig", errors="replace")
 

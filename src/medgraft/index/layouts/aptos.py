@@ -11,11 +11,12 @@ from pathlib import Path
 import polars as pl
 
 from medgraft.index.layouts import Asked, Found, layout
-from medgraft.index.layouts._published import count_note, locate, need_images
+from medgraft.index.layouts._published import count_note, locate, need_images, of_classes
 from medgraft.index.layouts._tables import has_columns, read_table
 from medgraft.index.paths import walk
 
 TABLE = "train.csv"
+GRADES = ("0", "1", "2", "3", "4")
 
 
 def recognise(source: Path) -> str | None:
@@ -41,10 +42,12 @@ def aptos(source: Path, asked: Asked) -> Found:  # noqa: ARG001 (takes no option
     """
     seen = walk(source)
     found = locate(read_table(source / TABLE, "id_code", "diagnosis"), "id_code", seen.files, TABLE)
-    need_images(found.frame, found.rejects, source, "APTOS 2019")
+    graded, strange = of_classes(found.frame, "diagnosis", GRADES, TABLE)
+    rejects = [*seen.rejects, *found.rejects, *strange]
+    need_images(graded, rejects, source, "APTOS 2019")
     frame = pl.concat(
         [
-            found.frame.select("path", "diagnosis"),
+            graded.select("path", "diagnosis"),
             pl.DataFrame({"path": found.unlisted}, schema={"path": pl.String}),
         ],
         how="diagonal_relaxed",
@@ -54,4 +57,4 @@ def aptos(source: Path, asked: Asked) -> Found:  # noqa: ARG001 (takes no option
         " `medgraft audit` lists them",
         *count_note(len(found.unlisted), f"images are not in {TABLE} and have no label"),
     ]
-    return Found(frame, source, ("diagnosis",), [*seen.rejects, *found.rejects], notes)
+    return Found(frame, source, ("diagnosis",), rejects, notes)

@@ -13,6 +13,7 @@ import polars as pl
 from medgraft.index.layouts import Asked, Found, layout
 from medgraft.index.layouts._published import (
     LABEL,
+    REMEDY,
     count_note,
     locate,
     need_images,
@@ -20,7 +21,7 @@ from medgraft.index.layouts._published import (
     pick,
 )
 from medgraft.index.layouts._tables import has_columns, read_table
-from medgraft.index.paths import walk
+from medgraft.index.paths import Reject, walk
 
 FINDINGS = (
     "Atelectasis",
@@ -73,21 +74,32 @@ def chestxray14(source: Path, asked: Asked) -> Found:
     need_images(found.frame, found.rejects, source, "ChestX-ray14")
     labels = pick(asked, (NOTHING, *FINDINGS), FINDINGS)
     named = pl.col("Finding Labels").str.split("|")
+    known = named.list.eval(pl.element().is_in([NOTHING, *FINDINGS])).list.all()
+    strange = found.frame.filter(~known)
+    rejects = [*seen.rejects, *found.rejects]
+    rejects += [
+        Reject(path, f"{name} names a finding that is none of the set: {told[:60]!r}", REMEDY)
+        for path, told in strange.select("path", "Finding Labels").iter_rows()
+    ]
     ages = pl.col("Patient Age").str.strip_chars_end("Y").alias("Patient Age")
     sex = next((c for c in ("Patient Gender", "Patient Sex") if c in found.frame.columns), None)
-    frame = found.frame.with_columns(ages).select(
-        "path",
-        *[named.list.contains(label).cast(pl.Int8).alias(label) for label in labels],
-        patient_id="Patient ID",
-        view="View Position",
-        sex=pl.col(sex) if sex else pl.lit(None, pl.String),
-        age_years=numbers("Patient Age"),
+    frame = (
+        found.frame.filter(known.fill_null(value=True))
+        .with_columns(ages)
+        .select(
+            "path",
+            *[named.list.contains(label).cast(pl.Int8).alias(label) for label in labels],
+            patient_id="Patient ID",
+            view="View Position",
+            sex=pl.col(sex) if sex else pl.lit(None, pl.String),
+            age_years=numbers("Patient Age"),
+        )
     )
     frame, notes = _with_parts(frame, source)
     old = frame.filter(pl.col("age_years") > OLDEST).height
     notes += count_note(old, f"films have an age above {OLDEST} years: a known error of the table")
     notes += count_note(len(found.unlisted), f"images stand in no row of {name} and were left out")
-    return Found(frame, source, labels, [*seen.rejects, *found.rejects], notes)
+    return Found(frame, source, labels, rejects, notes)
 
 
 def _with_parts(frame: pl.DataFrame, source: Path) -> tuple[pl.DataFrame, list[str]]:

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import polars as pl
 
+from medgraft.errors import TableError
 from medgraft.index.layouts import Asked, Found, layout
 from medgraft.index.layouts._published import (
     LABEL,
@@ -17,6 +18,7 @@ from medgraft.index.layouts._published import (
     count_note,
     need_images,
     numbers,
+    once,
     pick,
     signs,
 )
@@ -69,6 +71,11 @@ def chexpert(source: Path, asked: Asked) -> Found:
     tables begin with, such as ``CheXpert-v1.0-small``.
     """
     names = [name for name in PARTS if (source / name).is_file()]
+    if not names:
+        raise TableError(
+            f"'{source}' must hold {' or '.join(PARTS)}, and holds neither. Name the folder that they"
+            " lie in as SOURCE, or add them."
+        )
     tables = [
         read_table(source / name, *NEEDED).with_columns(
             orig_split=pl.lit(PARTS[name]), __table=pl.lit(name)
@@ -76,13 +83,13 @@ def chexpert(source: Path, asked: Asked) -> Found:
         for name in names
     ]
     seen = walk(source)
-    frame, rejects = _existing(_of_tables(tables), set(seen.files))
+    frame, rejects = _existing(pl.concat(tables, how="diagonal"), set(seen.files))
     need_images(frame, rejects, source, "CheXpert")
     labels = pick(asked, FINDINGS)
     path = pl.col("path")
     frame = frame.select(
         path,
-        *signs(labels),
+        *signs(frame, labels, " and ".join(names)),
         patient_id=path.str.extract(PATIENT),
         study_id=path.str.extract(STUDY),
         view=pl.coalesce(
@@ -93,11 +100,6 @@ def chexpert(source: Path, asked: Asked) -> Found:
         age_years=numbers("Age"),
     )
     return Found(frame, source, labels, [*seen.rejects, *rejects], _notes(source, frame))
-
-
-def _of_tables(tables: list[pl.DataFrame]) -> pl.DataFrame:
-    empty = pl.DataFrame(schema=dict.fromkeys(("Path", "__table"), pl.String))
-    return pl.concat([empty, *tables], how="diagonal")
 
 
 def _existing(table: pl.DataFrame, files: set[str]) -> tuple[pl.DataFrame, list[Reject]]:
@@ -112,7 +114,8 @@ def _existing(table: pl.DataFrame, files: set[str]) -> tuple[pl.DataFrame, list[
                 Reject(text or "", f"{name} names it, and there is no such file", REMEDY)
             )
     found = table.with_columns(pl.Series("path", paths, dtype=pl.String))
-    return found.filter(pl.col("path").is_not_null()), rejects
+    single, repeated = once(found.filter(pl.col("path").is_not_null()), "path", "the table")
+    return single, rejects + repeated
 
 
 def _notes(source: Path, frame: pl.DataFrame) -> list[str]:

@@ -10,7 +10,7 @@ import polars as pl
 from medgraft.errors import TableError
 from medgraft.index.layouts import Asked, Found, layout
 from medgraft.index.layouts._boxes import BOX, Marked, with_boxes
-from medgraft.index.layouts._json import peek_json
+from medgraft.index.layouts._json import peek_json, read_json
 from medgraft.index.layouts._published import LABEL, REMEDY, count_note, need_images, pick
 from medgraft.index.parts import part_of
 from medgraft.index.paths import Reject, peek, stem, walk
@@ -46,7 +46,12 @@ def coco(source: Path, asked: Asked) -> Found:
     marked, rejects, kinds = dict[str, Marked](), list(seen.rejects), set[str]()
     parts: dict[str, str | None] = {}
     for name in sorted(p for p in seen.ignored if p.endswith(".json")):
-        told = peek_json(source / name)
+        try:
+            told = read_json(source / name)
+        except TableError as error:
+            reason = f"it is no JSON object: {error.__cause__}"
+            rejects.append(Reject(name, reason, "Fetch it again, or move it away."))
+            continue
         if not told.keys() >= KEYS:
             continue
         categories = _categories(told, name)

@@ -13,7 +13,7 @@ import polars as pl
 
 from medgraft.index.layouts import Asked, Found, layout
 from medgraft.index.layouts._dicom import size_of
-from medgraft.index.layouts._published import LABEL, REMEDY, count_note, need_images, pick
+from medgraft.index.layouts._published import LABEL, REMEDY, count_note, need_images, once, pick
 from medgraft.index.layouts._tables import has_columns, read_table
 from medgraft.index.masks import MaskClasses
 from medgraft.index.paths import Reject, stem, walk
@@ -22,7 +22,7 @@ TABLE = "INbreast.csv"
 NEED = ("Laterality", "View", "File Name", "ACR", "Bi-Rads")
 # 20586908_6c613a14b80a8591_MG_R_CC_ANON.dcm: film, woman, modality, side, view
 NAME = re.compile(
-    r"(?:^|/)(?P<film>\d+)_(?P<woman>[0-9a-f]+)_MG_(?P<side>[LR])_(?P<view>[A-Z]+)_ANON\.dcm$"
+    r"(?:^|/)(?P<film>\d+)_(?P<woman>[0-9a-f]+)_MG_(?P<side>[LR])_(?P<view>[A-Z]+)_ANON\.(?:dcm|DCM)$"
 )
 SUSPICIOUS = {"1": 0, "2": 0, "3": -1, "4": 1, "5": 1, "6": 1}  # by the digit of the category
 LABELS = ("suspicious", "birads", "density")
@@ -48,13 +48,14 @@ def inbreast(source: Path, asked: Asked) -> Found:
     `density` that of the ACR, "1" to "4". The patient is the second part of the name of a film. A film
     without property list has no mask: nothing was found in it, or nobody outlined it.
     """
-    table = read_table(source / TABLE, *NEED).filter(pl.col("File Name").is_not_null())
+    table, repeated = once(read_table(source / TABLE, *NEED).select(NEED), "File Name", TABLE)
+    table = table.filter(pl.col("File Name").is_not_null())
     seen = walk(source)
     named = [(path, NAME.search(path)) for path in seen.files]
     films = {found["film"]: (path, found) for path, found in named if found}
     lists = {stem(path): path for path in seen.ignored if path.lower().endswith(".xml")}
-    rejects, rows, sided = list(seen.rejects), [], 0
-    for side, view, film, density, birads in table.select(NEED).iter_rows():
+    rejects, rows, sided = [*seen.rejects, *repeated], [], 0
+    for side, view, film, density, birads in table.iter_rows():
         if film not in films:
             rejects.append(Reject(film, f"{TABLE} names it, and there is no such film", REMEDY))
             continue

@@ -16,7 +16,7 @@ from medgraft.index.layouts._published import LABEL, count_note, locate, need_im
 from medgraft.index.layouts._tables import has_columns, read_table, tables
 from medgraft.index.masks import MaskClasses
 from medgraft.index.parts import part_of
-from medgraft.index.paths import stem, subfolders, walk
+from medgraft.index.paths import Reject, stem, subfolders, walk
 
 HAM = ("image_id", "lesion_id", "dx")
 ONE_HOT = ("image", "MEL", "NV", "BCC")
@@ -60,12 +60,15 @@ def isic(source: Path, asked: Asked) -> Found:
     masks = {stem(path).removesuffix(MASK): path for path in seen.files if _is_mask(path)}
     images = [path for path in seen.files if not _is_mask(path)]
     table, names = _joined(source)
+    table, torn = _told_once(table, " and ".join(names))
     found = locate(table, "image", images, " and ".join(names))
     need_images(found.frame, found.rejects, source, "ISIC")
+    refused = {reject.path for reject in torn}
+    unlisted = [path for path in found.unlisted if stem(path) not in refused]
     known = [n for n in ("diagnosis", "benign_malignant") if n in found.frame.columns]
     labels = pick(asked, known, known[:1])
     frame = pl.concat(
-        [found.frame, pl.DataFrame({"path": found.unlisted}, schema={"path": pl.String})],
+        [found.frame, pl.DataFrame({"path": unlisted}, schema={"path": pl.String})],
         how="diagonal_relaxed",
     )
     columns = ["path", *dict.fromkeys(EXTRA.values()), "orig_split", *labels]
@@ -74,14 +77,14 @@ def isic(source: Path, asked: Asked) -> Found:
         paths = [masks.get(stem(path)) for path in frame["path"]]
         frame = frame.with_columns(pl.Series("mask_path", paths, dtype=pl.String))
     notes = [
-        *count_note(len(found.unlisted), "images stand in no table and have no label"),
+        *count_note(len(unlisted), "images stand in no table and have no label"),
         *_of_lesions(frame),
     ]
     return Found(
         frame,
         source,
         labels,
-        [*seen.rejects, *found.rejects],
+        [*seen.rejects, *torn, *found.rejects],
         notes,
         mask_classes=MaskClasses(("background", "lesion"), (0, 255)) if masks else None,
     )
@@ -118,7 +121,23 @@ def _joined(source: Path) -> tuple[pl.DataFrame, list[str]]:
         frame = frame.join(more, on="image", how="left", suffix="__more")
         frame = frame.with_columns(pl.coalesce(n, f"{n}__more") for n in shared)
         frame = frame.drop(f"{n}__more" for n in shared)
-    return frame.unique("image", keep="first", maintain_order=True), [f.name for f in labelled]
+    return frame, [f.name for f in labelled]
+
+
+def _told_once(table: pl.DataFrame, name: str) -> tuple[pl.DataFrame, list[Reject]]:
+    """One line for each image; those that tables diagnose differently are rejects.
+
+    HAM10000 is the training part of the challenge of 2018, whose tables write its classes in capitals.
+    """
+    if "diagnosis" not in table.columns:
+        return table.unique("image", keep="first", maintain_order=True), []
+    kinds = table.select("image", kind=pl.col("diagnosis").str.to_uppercase()).drop_nulls().unique()
+    torn = kinds.filter(pl.col("image").is_duplicated())["image"].unique(maintain_order=True)
+    rejects = [
+        Reject(image, f"{name} give it several diagnoses", "Keep the right one.") for image in torn
+    ]
+    kept = table.filter(~pl.col("image").is_in(torn.implode()))
+    return kept.unique("image", keep="first", maintain_order=True), rejects
 
 
 def _labelled(file: Path) -> pl.DataFrame:

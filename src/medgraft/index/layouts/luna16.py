@@ -23,7 +23,7 @@ from medgraft.index.layouts._published import (
     pick,
 )
 from medgraft.index.layouts._tables import has_columns, read_table
-from medgraft.index.paths import Reject, Walk, stem, walk
+from medgraft.index.paths import Reject, Walk, stem, suffix, walk
 
 TABLE = "annotations.csv"
 PLACE = ("coordX", "coordY", "coordZ")
@@ -76,8 +76,8 @@ def _scans(source: Path, seen: Walk, labels: tuple[str, ...]) -> Found:
             *(numbers(name).alias(name[-1].lower()) for name in PLACE), numbers("diameter_mm")
         ).alias("nodules")
     )
-    scans = [p for p in seen.files if p.endswith(".mhd") and not _is_lung(p)]
-    lungs = {stem(p): p for p in seen.files if p.endswith(".mhd") and _is_lung(p)}
+    scans = [p for p in seen.files if suffix(p) == ".mhd" and not _is_lung(p)]
+    lungs = {stem(p): p for p in seen.files if suffix(p) == ".mhd" and _is_lung(p)}
     found = locate(lesions.with_columns(file=pl.col("seriesuid") + ".mhd"), "file", scans, TABLE)
     known = found.frame.select("path", "nodules")
     bare = pl.DataFrame({"path": found.unlisted}, schema={"path": pl.String})

@@ -153,10 +153,16 @@ def medmnist(source: Path, asked: Asked) -> Found:
     archive, name = known[0]
     root = source if source.is_dir() else source.parent
     names = list(FINDINGS.get(name, ["label"]))
-    frame = pl.concat(rows(archive, *pair, names) for pair in pairs(archive))
+    arrays = pairs(archive)
+    if not arrays:
+        raise TableError(
+            f"'{archive}' must hold arrays such as train_images and train_labels, and holds none: it"
+            " may be cut short. Fetch it again."
+        )
+    frame = pl.concat(rows(archive, *pair, names) for pair in arrays)
     labels = pick(asked, names)
     if name in FINDINGS:
-        frame = frame.with_columns(signs(labels))
+        frame = frame.with_columns(signs(frame, labels, archive))
     else:
         frame = frame.with_columns(_named(frame["label"], CLASSES[name], archive))
     frame = frame.select("path", "orig_split", *labels)

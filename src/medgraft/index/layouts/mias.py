@@ -67,6 +67,11 @@ def mias(source: Path, asked: Asked) -> Found:
     ``--path 'png256/{ref}.png'`` takes one of several copies.
     """
     films = _films(_lines(source))
+    if not films:
+        raise TableError(
+            f"'{source / TABLE}' must describe films in lines such as 'mdb001 G CIRC B 535 425 197',"
+            " and there is none. Name the folder that it lies in as SOURCE, or fetch it again."
+        )
     seen = walk(source)
     paths = [p for p in seen.files if FILM.match(stem(p)) and suffix(p) in IMAGES]
     if asked.path:

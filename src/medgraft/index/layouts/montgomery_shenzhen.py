@@ -16,7 +16,7 @@ from medgraft.errors import TableError
 from medgraft.index.layouts import Asked, Found, csv, layout
 from medgraft.index.layouts._published import count_note
 from medgraft.index.masks import MaskClasses
-from medgraft.index.paths import peek, stem, walk
+from medgraft.index.paths import peek, stem, suffix, walk
 
 FILM = re.compile(r"^(?P<patient>(?P<site>MCUCXR|CHNCXR)_\d{4})_(?P<ill>[01])(?P<mask>_mask)?$")
 SITES = {"MCUCXR": "Montgomery", "CHNCXR": "Shenzhen"}
@@ -28,7 +28,7 @@ def recognise(source: Path) -> str | None:
     """Images such as ``MCUCXR_0001_0.png`` or ``CHNCXR_0327_1.png``."""
     if not source.is_dir() or csv.recognise(source):
         return None
-    films = [path for path in peek(source) if path.endswith(".png") and FILM.match(stem(path))]
+    films = [path for path in peek(source) if suffix(path) == ".png" and FILM.match(stem(path))]
     return f"films are called as '{films[0]}'" if films else None
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import polars as pl
 
 from medgraft.index.layouts import Asked, Found, layout
-from medgraft.index.layouts._published import count_note, locate, need_images
+from medgraft.index.layouts._published import count_note, locate, need_images, of_classes
 from medgraft.index.layouts._tables import has_columns, read_table
 from medgraft.index.layouts.csv import as_label
 from medgraft.index.paths import peek, suffix, walk
@@ -41,8 +41,10 @@ def pcam_kaggle(source: Path, asked: Asked) -> Found:  # noqa: ARG001 (takes no 
     """
     seen = walk(source)
     found = locate(read_table(source / TABLE, "id", "label"), "id", seen.files, TABLE)
-    need_images(found.frame, found.rejects, source, "PatchCamelyon")
-    labelled = found.frame.select("path", as_label(found.frame["label"]))
+    known, strange = of_classes(found.frame, "label", ("0", "1"), TABLE)
+    rejects = [*seen.rejects, *found.rejects, *strange]
+    need_images(known, rejects, source, "PatchCamelyon")
+    labelled = known.select("path", as_label(known["label"]))
     frame = pl.concat(
         [labelled, pl.DataFrame({"path": found.unlisted}, schema={"path": pl.String})],
         how="diagonal_relaxed",
@@ -53,4 +55,4 @@ def pcam_kaggle(source: Path, asked: Asked) -> Found:  # noqa: ARG001 (takes no 
         " have the slides (--layout pcam)",
         *count_note(len(found.unlisted), f"patches are not in {TABLE} and have no label"),
     ]
-    return Found(frame, source, ("label",), [*seen.rejects, *found.rejects], notes)
+    return Found(frame, source, ("label",), rejects, notes)

@@ -13,7 +13,7 @@ from medgraft.index.layouts._boxes import BOX, Marked, with_boxes
 from medgraft.index.layouts._published import LABEL, REMEDY, count_note, need_images, pick
 from medgraft.index.layouts._xml import read_xml
 from medgraft.index.parts import part_of
-from medgraft.index.paths import IMAGES, Reject, peek, stem, suffix, walk
+from medgraft.index.paths import IMAGES, Reject, peek, stem, subfolders, suffix, walk
 
 FOLDER, PICTURES, LISTS = "Annotations", "JPEGImages", "ImageSets/Main"
 
@@ -22,8 +22,8 @@ def recognise(source: Path) -> str | None:
     """XML files in ``Annotations`` beside images in ``JPEGImages``."""
     if not source.is_dir():
         return None
-    for home in (source, *(f for f in source.glob("*") if f.is_dir())):
-        xml = [path for path in peek(home / FOLDER, 20) if path.endswith(".xml")]
+    for home in (source, *subfolders(source)):
+        xml = [path for path in peek(home / FOLDER, 20) if suffix(path) == ".xml"]
         if xml and peek(home / PICTURES, 1):
             return f"{FOLDER}/{xml[0]} lies beside {PICTURES}"
     return None
@@ -50,7 +50,7 @@ def voc(source: Path, asked: Asked) -> Found:
     }
     rejects = list(seen.rejects)
     marked = dict[str, Marked]()
-    for path in sorted(p for p in seen.ignored if p.endswith(".xml")):
+    for path in sorted(p for p in seen.ignored if suffix(p) == ".xml"):
         home = PurePosixPath(path).parent
         image = images.get((str(home.parent), stem(path)))
         if home.name != FOLDER:

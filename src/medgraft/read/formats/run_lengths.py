@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import csv
 import functools
 from pathlib import Path
@@ -19,7 +20,8 @@ LONGEST = 2**24  # characters in one field
 
 def is_run_lengths(head: bytes, path: Path) -> bool:
     """Whether a file is a table of image and run-lengths."""
-    names = [name.strip() for name in head.partition(b"\n")[0].split(b",")]
+    line = head.removeprefix(codecs.BOM_UTF8).partition(b"\n")[0]  # Excel writes such a mark
+    names = [name.strip() for name in line.split(b",")]
     return path.suffix.lower() == ".csv" and names == [b"ImageId", b"EncodedPixels"]
 
 
@@ -56,7 +58,7 @@ def _table(path: Path, changed: int, size: int) -> dict[str, list[str]]:  # noqa
     """The run-lengths of each image."""
     csv.field_size_limit(LONGEST)
     found: dict[str, list[str]] = {}
-    with path.open(newline="", encoding="utf-8") as handle:
+    with path.open(newline="", encoding="utf-8-sig") as handle:
         rows = csv.reader(handle)
         next(rows, None)
         for row in rows:
