@@ -568,7 +568,7 @@ def test_lines_that_a_table_repeats_make_no_further_rows(tree, name):
         ("chestxray14", "No Finding", "Mass"),
         ("chexpert", "-1.0", "1.0"),
         ("inbreast", ";4b", ";1"),
-        ("isic", ",nv,", ",mel,"),
+        ("isic", ",mel,", ",nv,"),
         ("pcam_kaggle", ",1", ",0"),
     ],
 )
