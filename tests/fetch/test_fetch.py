@@ -4,9 +4,11 @@ import contextlib
 import hashlib
 import io
 import json
+import runpy
 import tarfile
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -282,6 +284,28 @@ def test_where_a_set_came_from_stands_beside_it(serve, tmp_path):
     said = json.loads((path.parent / "films.source.json").read_text())
     assert (said["url"], said["md5"], said["bytes"]) == (url, md5, len(inside))
     assert fetch(one, tmp_path / "new" / "data") == path
+
+
+def test_a_task_of_the_decathlon_is_indexed_as_the_command_says(
+    serve, tmp_path, capsys, monkeypatch
+):
+    example = Path(__file__).parents[1] / "index/layouts/example_msd.py"
+    make = runpy.run_path(str(example))["make"]
+    make(tmp_path / "made" / "Task04_Hippocampus", None)
+    (tmp_path / "made" / "._Task04_Hippocampus").write_bytes(b"of macOS")
+    with tarfile.open(tmp_path / "made.tar", "w") as archive:
+        archive.add(tmp_path / "made", arcname="")
+    content = (tmp_path / "made.tar").read_bytes()
+    md5 = hashlib.md5(content, usedforsecurity=False).hexdigest()
+    one = Open(
+        "task", "x", serve(Manner(content)), md5, "CC BY-SA 4.0", "https://x", "msd", unpack=True
+    )
+    monkeypatch.setattr(sets, "OPEN", (one,))
+    assert main(["fetch", "task", "--out", str(tmp_path / "data"), "--accept"]) == 0
+    *_, line = capsys.readouterr().out.splitlines()
+    assert line.startswith("use it: medgraft index ")
+    assert main([*line.removeprefix("use it: medgraft ").split(), "--workers", "0"]) == 0
+    assert "layout    msd" in capsys.readouterr().out
 
 
 def test_the_command_shows_the_licence_first_and_then_fetches(serve, tmp_path, capsys, monkeypatch):

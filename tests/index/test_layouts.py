@@ -116,3 +116,16 @@ def test_two_possible_layouts_are_a_question(tmp_path, picture):
         choose("auto", tmp_path, Asked())
     part, why = choose("auto", tmp_path, Asked(table="t.csv"))
     assert (part.name, why) == ("csv", "a table was named")
+
+
+def test_a_folder_above_a_set_is_told_where_the_set_lies(tmp_path, picture):
+    make = runpy.run_path(str(EXAMPLES / "example_aptos.py"))["make"]
+    (tmp_path / "data/aptos2019").mkdir(parents=True)
+    make(tmp_path / "data/aptos2019", picture)
+    (tmp_path / "data/empty").mkdir()
+    with pytest.raises(TableError) as error:
+        choose("auto", tmp_path / "data", Asked())
+    inner = tmp_path / "data/aptos2019"
+    assert f"'{inner}' (aptos: train.csv has the columns of APTOS 2019). Name one of" in str(
+        error.value
+    )

@@ -11,6 +11,7 @@ import numpy as np
 import polars as pl
 import pytest
 import SimpleITK as sitk
+from pydicom import dcmread
 
 from medgraft.errors import ArgumentError, TableError
 from medgraft.index.build import build
@@ -244,11 +245,11 @@ def test_a_mask_that_lies_with_its_cut_out_is_found_by_its_size_and_said(tree):
 
 def test_the_mask_of_a_film_of_cbis_ddsm_is_that_of_all_its_abnormalities(tree):
     root = tree("cbis_ddsm")
-    folders = [root / f"CBIS-DDSM/Mass-Training_P_00009_LEFT_CC_{k}/3.2{k}" for k in (1, 2)]
+    folders = [root / f"CBIS-DDSM/Mass-Training_P_00009_LEFT_CC_{k}/3.12{k}" for k in (1, 2)]
     for folder in folders:  # masks and cut-outs lie in each other's folders
-        (folder / f"4.2{folder.name[-1]}").rename(folder / "away")
-        (folder / f"5.2{folder.name[-1]}").rename(folder / f"4.2{folder.name[-1]}")
-        (folder / "away").rename(folder / f"5.2{folder.name[-1]}")
+        (folder / f"4.12{folder.name[-1]}").rename(folder / "away")
+        (folder / f"5.12{folder.name[-1]}").rename(folder / f"4.12{folder.name[-1]}")
+        (folder / "away").rename(folder / f"5.12{folder.name[-1]}")
     built = build(root, workers=0)
     row = built.index.frame.filter(patient_id="P_00009").row(0, named=True)
     masks = [read(str(root / path)).array[0] for path in row["mask_path"].split("//")]
@@ -259,6 +260,24 @@ def test_the_mask_of_a_film_of_cbis_ddsm_is_that_of_all_its_abnormalities(tree):
     )
     assert row["mask_counts"] == [120 - 17, 17]
     assert built.notes[0].startswith("3 masks are not the files that the tables name")
+
+
+def test_files_of_cbis_ddsm_are_found_by_their_tags_where_folders_are_called_by_dates(tree):
+    root = tree("cbis_ddsm")
+    before = build(root, workers=0).index.frame.sort("patient_id")
+    for number, file in enumerate(sorted((root / "CBIS-DDSM").rglob("*.dcm"))):
+        study, series = file.parent.parts[-2:]
+        image = dcmread(file)
+        image.StudyInstanceUID, image.SeriesInstanceUID = study, series
+        image.save_as(file)
+        patient = file.relative_to(root / "CBIS-DDSM").parts[0]
+        place = root / "CBIS-DDSM" / patient / "07-20-2016-DDSM-NA" / f"1.000000-{series}"
+        place.mkdir(parents=True, exist_ok=True)
+        file.rename(place / f"1-{number}.dcm")
+    after = build(root, workers=0)
+    assert after.index.rejects.is_empty()
+    same = ["patient_id", "pathology", "shape", "mask_counts"]
+    assert after.index.frame.sort("patient_id").select(same).equals(before.select(same))
 
 
 def test_a_film_of_cbis_ddsm_without_one_of_its_masks_has_none(tree):

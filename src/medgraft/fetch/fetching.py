@@ -21,7 +21,8 @@ def fetch(one: Open, folder: Path) -> Path:
         folder: Where to put it; made if it is not there.
 
     Returns:
-        What to index: its file, or the folder that was unpacked.
+        What to index: its file, or the folder that was unpacked; where all of an archive lies in
+        one folder, as of the Decathlon, that one.
 
     Raises:
         FetchError, OutputError: As `medgraft.fetch.download.download`.
@@ -41,7 +42,13 @@ def fetch(one: Open, folder: Path) -> Path:
             "checked": datetime.now(UTC).isoformat(timespec="seconds"),
         },
     )
-    return unpack(file, folder / one.name) if one.unpack else file
+    return _innermost(unpack(file, folder / one.name)) if one.unpack else file
+
+
+def _innermost(folder: Path) -> Path:
+    """The folder that all the rest lies in; hidden files that macOS packs with it do not count."""
+    inside = [path for path in folder.iterdir() if not path.name.startswith(".")]
+    return _innermost(inside[0]) if len(inside) == 1 and inside[0].is_dir() else folder
 
 
 def unpack(archive: Path, folder: Path) -> Path:

@@ -40,7 +40,7 @@ def make(root, picture):
         write(root / film, rng.integers(0, 9999, (12, 10), dtype=np.uint16))
         masks = []
         for lesion, pathology in enumerate(lesions, start=1):
-            folder = f"{start}_{lesion}/3.{number}{lesion}/4.{number}{lesion}"
+            folder = f"{start}_{lesion}/3.1{number}{lesion}/4.1{number}{lesion}"
             other = folder if number == 1 else folder.replace("/4.", "/5.")
             mask, cut = (f"{folder}/1-{2 if number == 1 else 1}.dcm", f"{other}/1-1.dcm")
             masks.append(f"CBIS-DDSM/{mask}")

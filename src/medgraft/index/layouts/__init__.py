@@ -15,8 +15,10 @@ import polars as pl
 
 from medgraft.errors import ArgumentError, TableError
 from medgraft.index.masks import MaskClasses
-from medgraft.index.paths import Reject
+from medgraft.index.paths import Reject, subfolders
 from medgraft.registry import Registry
+
+MOST_FOLDERS = 20  # looked into where SOURCE itself is no set
 
 
 @dataclass(frozen=True)
@@ -169,6 +171,11 @@ def _look(source: Path, asked: Asked) -> tuple[Layout, str]:
     if not fits:
         from medgraft.index.layouts.folders import without_classes  # it registers itself here
 
+        if inner := _below(parts, source):
+            raise TableError(
+                f"SOURCE must be the folder of one set, and '{source}' is none, but holds"
+                f" {'; '.join(inner)}. Name one of these."
+            )
         if advice := without_classes(source):
             raise TableError(advice)
         names = [part.name for part in parts if part.published]
@@ -180,6 +187,15 @@ def _look(source: Path, asked: Asked) -> tuple[Layout, str]:
         )
     listed = "; ".join(f"--layout {part.name} ({why})" for part, why in fits)
     raise TableError(f"'{source}' can be read in {len(fits)} ways. Choose one: {listed}.")
+
+
+def _below(parts: list[Layout], source: Path) -> list[str]:
+    """Folders in a folder that hold a published set, and which."""
+    if not source.is_dir():
+        return []
+    published = [part for part in parts if part.published]
+    found = [(folder, _fitting(published, folder)) for folder in subfolders(source)[:MOST_FOLDERS]]
+    return [f"'{folder}' ({fits[0][0].name}: {fits[0][1]})" for folder, fits in found if fits]
 
 
 def _fitting(parts: list[Layout], source: Path) -> list[tuple[Layout, str]]:

@@ -13,7 +13,7 @@ import polars as pl
 
 from medgraft.errors import TableError
 from medgraft.index.layouts import Asked, Found, layout
-from medgraft.index.layouts._dicom import size_of
+from medgraft.index.layouts._dicom import size_of, tags_of
 from medgraft.index.layouts._published import (
     LABEL,
     REMEDY,
@@ -23,7 +23,8 @@ from medgraft.index.layouts._published import (
 )
 from medgraft.index.layouts._tables import has_columns, read_table
 from medgraft.index.masks import JOIN, MaskClasses
-from medgraft.index.paths import Reject, walk
+from medgraft.index.paths import Reject, suffix, walk
+from medgraft.progress import track
 
 TABLES = {
     f"{kind}_case_description_{part}_set.csv": part
@@ -67,7 +68,8 @@ def cbis_ddsm(source: Path, asked: Asked) -> Found:
 
     With ``--label abnormality`` the label is mass or calcification (both, if a film shows both).
     Files are found by the folder of their series, since their names depend on the program that
-    fetched them. In part of the published set the mask and the cut-out lie in one folder or in
+    fetched them; where folders are called by dates and descriptions, as that program does unless
+    told otherwise, by the UIDs in their tags. In part of the published set the mask and the cut-out lie in one folder or in
     each other's: the mask is the file as large as its film, and how often that was not the file
     that the table names is said. Of a film with several abnormalities the masks of all are one;
     where one of them is missing the film has none.
@@ -84,7 +86,7 @@ def cbis_ddsm(source: Path, asked: Asked) -> Found:
         ]
     )
     seen = walk(source)
-    series = _series(seen.files)
+    series = _series(source, seen.files, {_folder(path) for path in table["image file path"]})
     rows, rejects = dict[str, dict[str, Any]](), list(seen.rejects)
     strange = table.filter(~pl.col("pathology").is_in(list(PATHOLOGY)).fill_null(value=False))
     for line in table.iter_rows(named=True):
@@ -96,7 +98,7 @@ def cbis_ddsm(source: Path, asked: Asked) -> Found:
             row = rows.setdefault(found[0], {"path": found[0], "lines": []})
             row["lines"].append(line)
     swapped = maskless = several = 0
-    for row in rows.values():
+    for row in track(rows.values(), total=len(rows), what="masks", unit="film"):
         film = row.pop("lines")
         row |= _film(film)
         masks = [_mask(source, row["path"], line, series) for line in film]
@@ -143,12 +145,25 @@ def cbis_ddsm(source: Path, asked: Asked) -> Found:
     )
 
 
-def _series(files: list[str]) -> dict[str, list[str]]:
-    """The DICOM files in each folder, by the last two names of the folder."""
+def _series(source: Path, files: list[str], wanted: set[str]) -> dict[str, list[str]]:
+    """The DICOM files of each series, by the UIDs of its study and of itself.
+
+    Args:
+        source: The folder that they start from.
+        files: Paths of files.
+        wanted: Series that the tables name; if no folder is called as one of them, tags tell.
+    """
+    films = [path for path in files if suffix(path) == ".dcm"]
     found: dict[str, list[str]] = {}
-    for path in files:
-        if path.lower().endswith(".dcm"):
-            found.setdefault(_folder(path), []).append(path)
+    for path in films:
+        found.setdefault(_folder(path), []).append(path)
+    if found.keys() & wanted:
+        return found
+    found = {}
+    for path in track(films, what="series", unit="file"):
+        uids = tags_of(source / path, "StudyInstanceUID", "SeriesInstanceUID")
+        if uids is not None:
+            found.setdefault("/".join(uids), []).append(path)
     return found
 
 

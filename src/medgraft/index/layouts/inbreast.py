@@ -16,7 +16,8 @@ from medgraft.index.layouts._dicom import size_of
 from medgraft.index.layouts._published import LABEL, REMEDY, count_note, need_images, once, pick
 from medgraft.index.layouts._tables import has_columns, read_table
 from medgraft.index.masks import MaskClasses
-from medgraft.index.paths import Reject, stem, walk
+from medgraft.index.paths import Reject, stem, suffix, walk
+from medgraft.progress import track
 
 TABLE = "INbreast.csv"
 NEED = ("Laterality", "View", "File Name", "ACR", "Bi-Rads")
@@ -53,9 +54,10 @@ def inbreast(source: Path, asked: Asked) -> Found:
     seen = walk(source)
     named = [(path, NAME.search(path)) for path in seen.files]
     films = {found["film"]: (path, found) for path, found in named if found}
-    lists = {stem(path): path for path in seen.ignored if path.lower().endswith(".xml")}
+    lists = {stem(path): path for path in seen.ignored if suffix(path) == ".xml"}
     rejects, rows, sided = [*seen.rejects, *repeated], [], 0
-    for side, view, film, density, birads in table.iter_rows():
+    lines = track(table.iter_rows(), total=table.height, what="films", unit="film")
+    for side, view, film, density, birads in lines:
         if film not in films:
             rejects.append(Reject(film, f"{TABLE} names it, and there is no such film", REMEDY))
             continue

@@ -20,7 +20,8 @@ from medgraft.index.layouts import Asked, Found, layout
 from medgraft.index.layouts._dicom import tags_of
 from medgraft.index.layouts._published import LABEL, REMEDY, count_note, need_images, pick
 from medgraft.index.layouts._xml import read_xml
-from medgraft.index.paths import Reject, dive, walk
+from medgraft.index.paths import Reject, dive, suffix, walk
+from medgraft.progress import track
 
 MARK = b"http://www.nih.gov"
 ROOT = "LidcReadMessage"  # IdriReadMessage are readings of the plain films of the set
@@ -87,7 +88,8 @@ def lidc(source: Path, asked: Asked) -> Found:
     seen = walk(source)
     series, films = _series(source, seen.files)
     rejects, rows, doubles = list(seen.rejects), dict[str, dict[str, Any]](), 0
-    for path in sorted(p for p in seen.ignored if p.lower().endswith(".xml")):
+    files = sorted(path for path in seen.ignored if suffix(path) == ".xml")
+    for path in track(files, what="readings", unit="file"):
         try:
             uid, readings = _readings(source / path)
         except TableError as error:
@@ -123,11 +125,11 @@ def _series(source: Path, files: list[str]) -> tuple[dict[str, str], int]:
     """The folder of each CT series by its UID, and how many series are no CT."""
     first: dict[str, str] = {}
     for path in files:
-        if path.lower().endswith(".dcm"):
+        if suffix(path) == ".dcm":
             first.setdefault(path.rpartition("/")[0] or ".", path)
     found: dict[str, str] = {}
     others = 0
-    for folder, path in first.items():
+    for folder, path in track(first.items(), total=len(first), what="series", unit="series"):
         said = tags_of(source / path, "SeriesInstanceUID", "Modality")
         if said and said[1] == "CT":
             found.setdefault(said[0], folder)
