@@ -248,3 +248,13 @@ def test_wrong_choices_are_refused_with_what_there_is():
     with pytest.raises(ArgumentError, match="block1, block2, block3"):
         find_model("vae_gan:stage=block4").check(Shape(1, 32))
     find_model("vae_gan:stage=block4").check(Shape(1, 64))
+
+
+@pytest.mark.parametrize(("name", "factor"), [("dcgan", 4), ("vae_gan", 1)])
+def test_the_discriminator_learns_at_its_own_rate(name, factor, objective_of):
+    objective, batches, recipe = objective_of(name)
+    loop = Loop(objective, batches, recipe)
+    loop.run()
+    rates = {part: optimiser.param_groups[0]["lr"] for part, optimiser in loop.optimisers.items()}
+    assert rates.pop("discriminator") == pytest.approx(factor * recipe.rate)
+    assert set(rates.values()) == {recipe.rate}
