@@ -7,14 +7,14 @@
 from __future__ import annotations
 
 import ast
+import importlib
 import inspect
 import io
 import os
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import redirect_stdout
 from pathlib import Path
-from typing import get_args, get_origin
 from unittest import mock
 
 from pydantic import BaseModel
@@ -22,13 +22,16 @@ from pydantic.fields import FieldInfo
 
 from medgraft.active.acquisition import Acquisition, Score, acquisitions
 from medgraft.cli.__main__ import commands, main, summary
+from medgraft.cli.list import FAMILIES
 from medgraft.generate.recipe import Generating
 from medgraft.index.layouts import Layout, layouts
+from medgraft.meaning import Option, default_of, meaning, options, type_of
 from medgraft.pretext.recipe import Pretraining
 from medgraft.train.recipe import Recipe
 
 ROOT = Path(__file__).resolve().parents[1]
 PACKAGE = ROOT / "src" / "medgraft"
+OWN_PAGE = ("layouts", "acquisitions")  # families with a page of their own
 TERMINAL = {"COLUMNS": "80", "TERM": "dumb", "NO_COLOR": "1"}
 NOT_PYTHON = {  # the other files cannot hold a docstring
     "py.typed": "Says that the package has types.",
@@ -244,45 +247,49 @@ def _layout(kind: Layout) -> Iterator[str]:
     yield f"- source: {kind.source}"
 
 
+def parts_page() -> str:
+    """Every part of every family that has no page of its own: what it is, and its options."""
+    lines = [
+        "# Parts",
+        "",
+        "Everything that is chosen by name, but for [layouts](layouts.md), [acquisitions](acquisitions.md)"
+        " and the commands. Options are written `name:key=value,key=value`",
+        "([why](../decisions/0001-specs.md)), and `medgraft list FAMILY PART` says the same."
+        " This page is written by `python docs/generate.py`.",
+        "",
+    ]
+    for family, (module, registry) in FAMILIES.items():
+        if family in OWN_PAGE:
+            continue
+        parts = getattr(importlib.import_module(module), registry)
+        lines += [f"## {family}", ""]
+        for name in parts.names():
+            lines += _part(name, parts.get(name))
+    return "\n".join(lines)
+
+
+def _part(name: str, part: object) -> Iterator[str]:
+    told, found = meaning(part), options(part)
+    if not told and not found:
+        yield f"- `{name}`"
+        yield ""
+        return
+    yield from (f"### {name}", "", told, "")
+    if found:
+        yield from _table(found)
+        yield ""
+
+
 def _keys(fields: Mapping[str, FieldInfo]) -> list[str]:
-    rows = (
-        f"| `{name}` | {_type(field)} | `{_default(field)}` | {field.description} |"
+    return _table(
+        Option(name, type_of(field), default_of(field), str(field.description))
         for name, field in fields.items()
     )
+
+
+def _table(found: Iterable[Option]) -> list[str]:
+    rows = (f"| `{one.name}` | {one.type} | `{one.default}` | {one.meaning} |" for one in found)
     return ["| key | type | default | meaning |", "|---|---|---|---|", *rows]
-
-
-def _type(field: FieldInfo) -> str:
-    bounds = [
-        f"{sign} {getattr(rule, name)}"
-        for rule in field.metadata
-        for name, sign in (("ge", "≥"), ("gt", ">"), ("le", "≤"), ("lt", "<"))
-        if getattr(rule, name, None) is not None
-    ]
-    return ", ".join([_type_name(field.annotation), *bounds])
-
-
-def _type_name(kind: object) -> str:
-    if kind is type(None):
-        return "null"
-    if isinstance(kind, str | int):
-        return f"`{kind}`"
-    if isinstance(kind, type) and not get_args(kind):
-        return {"str": "text", "int": "whole number", "float": "number", "bool": "yes or no"}[
-            kind.__name__
-        ]
-    inner = [arg for arg in get_args(kind) if arg is not Ellipsis]
-    if get_origin(kind) is tuple:
-        many = Ellipsis in get_args(kind)
-        return f"list of {_type_name(inner[0])}" if many else " and ".join(map(_type_name, inner))
-    return " or ".join(map(_type_name, inner))
-
-
-def _default(field: FieldInfo) -> str:
-    value = field.default
-    if value is None:
-        return "null"
-    return (", ".join(value) or "none") if isinstance(value, tuple) else str(value)
 
 
 def between(text: str, name: str, block: str) -> str:
@@ -309,6 +316,7 @@ def pages() -> dict[Path, str]:
         ROOT / "docs/reference/recipe.md": recipe_page(),
         ROOT / "docs/reference/acquisitions.md": acquisition_page(),
         ROOT / "docs/reference/layouts.md": layout_page(),
+        ROOT / "docs/reference/parts.md": parts_page(),
     }
 
 

@@ -10,7 +10,7 @@ LAYERS = [  # lower rows know nothing of the rows above them; names in one row i
     {"errors"},
     {"registry", "progress", "machine"},
     {"worker"},
-    {"spec", "seeds", "files", "runs", "optional", "pool"},
+    {"spec", "meaning", "seeds", "files", "runs", "optional", "pool"},
     {"read", "nets", "evaluate", "phantoms", "fetch", "cluster", "tracking"},
     {"index", "ledger"},
     {"prepare", "augment"},

@@ -1,5 +1,7 @@
 """What help and wrong calls look like, for every command."""
 
+import json
+
 import pytest
 
 from medgraft.cli.__main__ import commands, groups, main, summary
@@ -38,8 +40,22 @@ def test_every_family_of_the_package_is_listed_with_a_line(capsys):
     assert [line.split()[0] for line in lines] == list(FAMILIES)
     assert all(len(line.split()) > 3 for line in lines)
     for family in FAMILIES:
+        assert main(["list", family, "--json"]) == 0
+        names = json.loads(capsys.readouterr().out)
         assert main(["list", family]) == 0
-        assert capsys.readouterr().out.split()
+        assert [line.split()[0] for line in capsys.readouterr().out.splitlines()] == names
+
+
+def test_a_part_is_described_with_its_options(capsys):
+    assert main(["list", "generators", "dcgan"]) == 0
+    said = " ".join(capsys.readouterr().out.split())
+    assert "learn against each other" in said
+    assert "r1: number, ≥ 0; 0.0 Weight of the squared gradient" in said, "of a parent class"
+    assert "feature_matching: number, ≥ 0; 0.0" in said
+    assert main(["list", "metrics", "auroc"]) == 0
+    assert "Area under the ROC curve" in capsys.readouterr().out
+    assert main(["list", "generators", "dcgam"]) == 2
+    assert "Did you mean 'dcgan'?" in capsys.readouterr().err
 
 
 def test_no_registry_is_forgotten():

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
@@ -35,15 +36,18 @@ FAMILIES = {  # family: (module, name of its registry)
     "measures": ("medgraft.evaluate.segmentation.measures", "measures"),
 }
 
+WIDTH = 100  # columns of a description
+UNWRITTEN = ("required", "null", "none")  # defaults that stand for something not said
+
 
 @dataclass(frozen=True)
 class List:
-    """Show what can be chosen: the parts of a family, by name.
-
-    Without a family it shows the families, a line each.
+    """Show what can be chosen: families, the parts of one, or what a part is and its options.
 
     Examples:
         medgraft list
+        medgraft list augmentations
+        medgraft list generators dcgan
         medgraft list backbones --json
     """
 
@@ -53,13 +57,20 @@ class List:
         tyro.conf.arg(metavar="[FAMILY]", help_behavior_hint="(all families if not given)"),
     ] = None
     """Which family to list."""
+    part: Annotated[
+        str | None,
+        tyro.conf.Positional,
+        tyro.conf.arg(metavar="[PART]", help_behavior_hint="(all of them if not given)"),
+    ] = None
+    """Which part of it to describe."""
     json: bool = False
-    """Print a JSON list of names instead of one name per line."""
+    """Print a JSON list of names, without words."""
 
     def run(self) -> None:
-        """Print the names."""
+        """Print names and what they mean."""
         import importlib
 
+        from medgraft.meaning import first_line, meaning
         from medgraft.registry import unknown_name
 
         if self.family is None:
@@ -68,14 +79,42 @@ class List:
         if self.family not in FAMILIES:
             raise unknown_name("family", self.family, FAMILIES)
         module, registry = FAMILIES[self.family]
-        names = getattr(importlib.import_module(module), registry).names()
-        print(json.dumps(names) if self.json else "\n".join(names))
+        parts = getattr(importlib.import_module(module), registry)
+        if self.part is not None:
+            print(described(self.part, parts.get(self.part)))
+        elif self.json:
+            print(json.dumps(parts.names()))
+        else:
+            print(_lines({name: first_line(meaning(parts.get(name))) for name in parts.names()}))
+
+
+def described(name: str, part: object) -> str:
+    """A part in words: what it is, its options, and how they are written."""
+    from medgraft.meaning import meaning, options
+
+    told, found = meaning(part), options(part)
+    if not found:
+        return f"{name}\n\n{told}" if told else name
+    lines = [f"  {one.name}: {one.type}; {one.default}\n{_indented(one.meaning)}" for one in found]
+    value = next((one for one in found if one.default not in UNWRITTEN), None)
+    written = f"{name}:{value.name}={value.default}" if value else f"{name}:{found[0].name}=..."
+    return "\n".join([name, "", told, "", "options: type; default", *lines, "", f"as in {written}"])
+
+
+def _indented(text: str) -> str:
+    import textwrap
+
+    return textwrap.fill(text, WIDTH, initial_indent=" " * 6, subsequent_indent=" " * 6)
 
 
 def _families() -> str:
     """Each family with the first sentence of its module, which nothing imports."""
-    width = max(map(len, FAMILIES))
-    return "\n".join(f"{name:<{width}}  {_about(module)}" for name, (module, _) in FAMILIES.items())
+    return _lines({name: _about(module) for name, (module, _) in FAMILIES.items()})
+
+
+def _lines(told: Mapping[str, str]) -> str:
+    width = max(map(len, told))
+    return "\n".join(f"{name:<{width}}  {words}".rstrip() for name, words in told.items())
 
 
 def _about(module: str) -> str:

@@ -32,6 +32,7 @@ def _f_beta(name: str, beta: float) -> Metric:
         source="van Rijsbergen 1979, Information Retrieval, chapter 7",
     )
     def formula(sample: Sample) -> Floats:
+        """(1 + b²) TP / ((1 + b²) TP + b² FN + FP), with the beta b of its name, shape (R,)."""
         hits = (1 + square) * sample.true_positive
         return ratio(hits, hits + square * sample.false_negative + sample.false_positive)
 
