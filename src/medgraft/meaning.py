@@ -67,7 +67,7 @@ def options(part: Any) -> list[Option]:
     Examples:
         >>> from medgraft.augment.transforms import augmentations
         >>> [(one.name, one.default) for one in options(augmentations.get("blur"))][0]
-        ('low', '0.3')
+        ('p', '0.5')
     """
     if not (inspect.isclass(part) and issubclass(part, BaseModel)):
         return []
