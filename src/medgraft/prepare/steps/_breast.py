@@ -1,7 +1,8 @@
-"""Where the breast lies on a film, and what lies on the film besides it.
+"""Where the breast lies on a film, and on which side its chest wall.
 
 All functions look at the small copy that `medgraft.prepare.steps._film.reduced` makes: values from 0
-(the darkest that the film can be) to 1 (its brightest pixel), lengths in pixels of that copy.
+(the darkest that the film can be) to 1 (its brightest pixel), lengths in pixels of that copy,
+0.7 to 1 mm on films of the usual sizes.
 """
 
 from __future__ import annotations
@@ -9,176 +10,152 @@ from __future__ import annotations
 import numpy as np
 from scipy import ndimage
 
-from medgraft.prepare.steps._film import disc, largest, otsu
-from medgraft.prepare.steps._tape import find_tape
+from medgraft.prepare.steps._air import FEW, air_limit, exposed, film_box, span
+from medgraft.prepare.steps._film import disc, largest
 
-EMPTY = 0.004  # one of 255 steps: air that is darker was erased, or never exposed
-PADDING = 0.0005  # a line darker than this on average is padding
-FEW = 32  # pixels, too few to know the air by
-CONTRAST = 0.012  # of the breast's brightness: what skin has over air at least
 DISTINCT = 4.0  # times the grain: what a breast stands out by at least
 SNAP = 3  # radius of the disc that breaks bridges between breast and marker
-# Times the level of air, where letters and markers stand apart, and how bright these are at least:
+
+# Times the limit of air, where letters and markers stand apart, and how bright these are at least:
 # at the higher level parts of a breast may stand apart too, but they are not white.
 CLEAR = ((2.5, 0.0), (5.0, 0.6))
 GLOW = 8.0  # how far the glow of a marker reaches
-WHITE = 0.93  # of the brightest pixel: film edge, light box or tape, unless it is dense tissue
-LONG = 0.25  # share of the film's side that a white edge spans; a marker is shorter
-CLIFF = 0.1  # least fall within two pixels at the edge of what is not tissue
+CLOSE = 5.0  # as near to the breast, a part is a fold or wart of its skin,
+BRIGHT = 5.5  # unless it is brighter: times the limit of air
+
+SKIN = 5  # how far the skin is followed outwards at once,
+ROUNDS = 3  # and how often: as far in all as the outline was ever seen to miss
+AIR = 8  # width of the ring beyond, by which air is judged
+RIM = 2  # of the film, where the scanner blurred it
+FAINT = 0.006  # one and a half of 255 steps: what skin has over the air around it at least
+NOISE = 3.0  # times the noise of air: likewise
+SPUR = 0.4  # share of the pixels around one of the outline that are breast, if it is no spur
 
 
-def film_box(small: np.ndarray) -> tuple[slice, slice]:
-    """Rows and columns of the film without the black padding around it."""
-    rows, columns = (small.mean(axis=axis) > PADDING for axis in (1, 0))
-    if not rows.any():
-        return slice(0, small.shape[0]), slice(0, small.shape[1])
-    return _span(rows), _span(columns)
-
-
-def _span(lines: np.ndarray) -> slice:
-    return slice(int(lines.argmax()), len(lines) - int(lines[::-1].argmax()))
-
-
-def find_white_edges(small: np.ndarray) -> np.ndarray:
-    """White film edges and the light box beside the film, with their soft rims.
-
-    They are long, touch the film's border and end in a cliff. Dense tissue may be as white, but
-    ends in a slope; a marker is short, and is left to `find_breast`.
-    """
-    found = np.zeros(small.shape, bool)
-    box = film_box(small)
-    film = small[box]
-    labels, count = ndimage.label(film > WHITE)
-    if not count:
-        return found
-    edge = np.concatenate([labels[0], labels[-1], labels[:, 0], labels[:, -1]])
-    near, ring = (ndimage.maximum_filter(labels, size) for size in (5, 7))
-    beyond = np.where(near == 0, ring, 0)
-    places = ndimage.find_objects(labels)
-    for number in np.unique(edge[edge > 0]):
-        sides = [
-            (place.stop - place.start) / size
-            for place, size in zip(places[number - 1], film.shape, strict=True)
-        ]
-        around = film[beyond == number]
-        cliff = around.size == 0 or WHITE - np.percentile(around, 75) > CLIFF
-        if max(sides) > LONG and cliff:
-            found[box] |= near == number
-    return found
-
-
-def find_tape_edges(small: np.ndarray, excluded: np.ndarray) -> np.ndarray:
-    """Strips of tape along the sides of the film, inside of what is `excluded`."""
-    found = np.zeros(small.shape, bool)
-    box = film_box(small)
-    film, out = small[box], excluded[box]
-    found[box] = find_tape(film, dark_limit(film, out), out)
-    return found
-
-
-def dark_limit(film: np.ndarray, excluded: np.ndarray) -> float:
-    """What is brighter is not air: from the air of this very film, and its breast.
-
-    Air is what is left well away from everything bright: nineteen in twenty of its pixels are
-    darker than the limit, by what the faintest skin line has over them.
-    """
-    values = film[~excluded]
-    if values.size == 0:
-        return 1.0
-    parted = otsu(np.sqrt(values)) ** 2  # of roots: air, skin and fat are stretched apart
-    body = (film > parted) & ~excluded
-    bright = float(np.median(film[body])) if body.any() else 1.0
-    near = ndimage.maximum_filter(film > parted / 2, 1 + 2 * max(2, max(film.shape) // 24))
-    air = film[~near & ~excluded]
-    if air.size < FEW:  # the breast fills the film, but for its corners
-        air = np.sort(values)[: max(1, values.size // 50)]
-    most = float(np.percentile(air, 95))
-    if most < EMPTY:
-        return EMPTY
-    return min(most + CONTRAST * bright, parted)
-
-
-def find_breast(small: np.ndarray, excluded: np.ndarray) -> np.ndarray:
-    """The breast: the largest bright part that is not `excluded`, free of what hangs on by a thread.
+def find_breast(small: np.ndarray) -> np.ndarray:
+    """The breast with its skin: the largest bright part, free of what hangs on by a thread.
 
     Returns:
         bool, shape of `small`; all False where there is none.
     """
     box = film_box(small)
-    film, out = small[box], excluded[box]
+    film = small[box]
     smooth = ndimage.uniform_filter(film, 3, mode="nearest")
     found = np.zeros(small.shape, bool)
     if not smooth.max() > 0 or np.ptp(film) < 0.05:
         return found
-    limit = dark_limit(smooth, out)
-    if _grainy(film, smooth, limit, out):
+    limit = air_limit(smooth)
+    if _grainy(film, smooth, limit):
         return found
-    foreign = _foreign(smooth, limit, out)
-    bright = (smooth > limit) & ~out
-    found[box] = _body(bright & ~foreign, out | foreign)
-    return found
+    foreign = _foreign(smooth, limit)
+    breast = _body((smooth > limit) & ~foreign)
+    for _ in range(ROUNDS if breast.any() else 0):
+        breast = _with_skin(breast, smooth, foreign)
+    found[box] = breast
+    whole = film_box(np.where(found, small, 0))  # what is thinner would go when it is done again
+    kept = np.zeros_like(found)
+    kept[whole] = found[whole]
+    return kept
 
 
-def _reaching(mask: np.ndarray, film: np.ndarray, least: float) -> np.ndarray:
-    """The connected parts of a mask in which the film is somewhere as bright as `least`."""
-    labels, count = ndimage.label(mask)
-    if not count:
-        return mask
-    peaks = ndimage.maximum(film, labels, np.arange(count + 1))
-    peaks[0] = -1
-    return np.asarray(peaks[labels] >= least)
-
-
-def _grainy(film: np.ndarray, smooth: np.ndarray, limit: float, excluded: np.ndarray) -> bool:
+def _grainy(film: np.ndarray, smooth: np.ndarray, limit: float) -> bool:
     """Whether what is bright stands out from the rest by no more than grain does: an empty film."""
-    lit, dark = film[(smooth > limit) & ~excluded], film[(smooth <= limit) & ~excluded]
+    lit, dark = film[smooth > limit], film[smooth <= limit]
     if not lit.size or not dark.size:
         return False
     grain = 1.4826 * float(np.median(np.abs(film - smooth)))
     return bool(np.median(lit) - np.median(dark) < DISTINCT * grain)
 
 
-def _foreign(film: np.ndarray, limit: float, excluded: np.ndarray) -> np.ndarray:
+def _foreign(film: np.ndarray, limit: float) -> np.ndarray:
     """What lies nearer to a marker or a letter than to the breast: they, and the glow around them.
 
     They stand apart from the breast at levels above the glow of air, where the skin is not seen
-    yet; what is faint then belongs to the nearer of the two.
+    yet; what is faint then belongs to the nearer of the two. Parts of the body stand apart too: a
+    speck on the skin is close and faint, a fold of the armpit touches the chest wall.
     """
     foreign = np.zeros(film.shape, bool)
     for level, least in CLEAR:
-        high = (film > level * limit) & ~excluded
+        high = film > level * limit
         core = largest(high)
-        others = _reaching(high & ~core, film, least)
-        if others.any() and core.any():
-            to_core = ndimage.distance_transform_edt(~core)
-            to_others = ndimage.distance_transform_edt(~others)
+        labels, count = ndimage.label(high & ~core)
+        if not count:
+            continue
+        to_core = ndimage.distance_transform_edt(~core)
+        speck = _holds(labels, to_core <= CLOSE) & ~_holds(labels, film >= BRIGHT * limit)
+        fold = _holds(labels, _chest_wall(core))
+        others = _holds(labels, film >= least) & ~speck & ~fold
+        if others.any():
+            to_others = ndimage.distance_transform_edt(~others[labels])
             foreign |= (to_others <= to_core) & (to_others <= GLOW)
     return foreign
 
 
-def _body(bright: np.ndarray, excluded: np.ndarray) -> np.ndarray:
+def _holds(labels: np.ndarray, where: np.ndarray) -> np.ndarray:
+    """For each number of `labels` whether its part has a pixel in `where`; False for 0."""
+    found = np.zeros(labels.max() + 1, bool)
+    found[labels[where]] = True
+    found[0] = False
+    return found
+
+
+def _chest_wall(core: np.ndarray) -> np.ndarray:
+    """The side of the film along which the breast lies longer."""
+    wall = np.zeros(core.shape, bool)
+    wall[:, 0 if core[:, 0].sum() >= core[:, -1].sum() else -1] = True
+    return wall
+
+
+def _body(bright: np.ndarray) -> np.ndarray:
     """The largest part after bridges were broken, its holes filled and its corners back."""
     radius = min(SNAP, max(1, min(bright.shape) // 32))
-    wide = np.pad(bright, radius, mode="edge")  # the chest wall has corners at the film's edge
+    # Beyond the film the breast goes on, and a line along the film's very edge does not.
+    wide = np.pad(bright, radius, mode="reflect")
     opened = ndimage.binary_opening(wide, disc(radius))
     body = largest(opened[radius:-radius, radius:-radius])
     if not body.any():
         return body
     body = ndimage.binary_dilation(body, disc(radius)) & bright
-    body = ndimage.binary_fill_holes(largest(body))
-    return np.asarray(body | (ndimage.binary_dilation(body) & ~excluded))
+    return np.asarray(ndimage.binary_fill_holes(largest(body)))
+
+
+def _with_skin(breast: np.ndarray, film: np.ndarray, foreign: np.ndarray) -> np.ndarray:
+    """The breast grown outwards to where the film is no brighter than the air around it.
+
+    One limit for a whole film cuts the faint skin where air is darker than elsewhere. Here
+    the air counts that lies beyond the skin, place by place; where the breast leaves none, all
+    of it.
+    """
+    away = ndimage.distance_transform_edt(~breast)
+    air = (away > SKIN + 1) & (away <= SKIN + AIR) & ~foreign
+    air &= ndimage.binary_erosion(np.ones(film.shape, bool), iterations=RIM)
+    air = exposed(air, film)
+    if air.sum() < FEW:
+        return breast
+    weight = ndimage.uniform_filter(air.astype(np.float32), 2 * AIR + 1)
+    level = ndimage.uniform_filter(np.where(air, film, 0), 2 * AIR + 1)
+    some = weight > 0.01
+    level = np.divide(level, weight, out=np.full_like(level, np.median(film[air])), where=some)
+    noise = 1.4826 * float(np.median(np.abs(film - level)[air]))
+    skin = (film > level + max(FAINT, NOISE * noise)) & ~foreign
+    grown = ndimage.binary_dilation(breast, iterations=SKIN, mask=skin | breast)
+    share = ndimage.uniform_filter(grown.astype(np.float32), 7, mode="nearest")
+    return np.asarray(breast | (grown & (share > SPUR)))
 
 
 def chest_is_left(small: np.ndarray) -> bool:
     """Whether the chest wall lies to the left: there the breast is widest.
 
-    Compares what is brighter than air in the left and the right third of what is brighter than
-    air; alike on both sides counts as left.
+    Compares what is brighter than air in the left and the right third of the upper half of what is
+    brighter than air: below the breast, film is bare at the chest wall too. Alike on both sides
+    counts as left.
     """
-    body = small > dark_limit(small, np.zeros(small.shape, bool))
-    columns = body.sum(axis=0)
-    if not columns.any():
+    body = small > air_limit(small)
+    rows = body.any(axis=1)
+    if not rows.any():
         return True
-    columns = columns[_span(columns > 0)]
+    body = body[span(np.asarray(rows))]
+    columns = body[: (len(body) + 1) // 2].sum(axis=0)
+    columns = columns[span(columns > 0)]
     third = max(1, len(columns) // 3)
     return bool(columns[:third].sum() >= columns[-third:].sum())

@@ -10,6 +10,8 @@ from __future__ import annotations
 import numpy as np
 from scipy import ndimage
 
+from medgraft.prepare.steps._air import air_limit, film_box
+
 THIN = 3  # rows: what is thinner is the edge of the film itself
 DEEP = 0.16  # share of the film that a strip may reach inwards
 STEP = 0.1  # least change at its edge, of logarithms: a tenth of the brightness
@@ -22,21 +24,23 @@ WIDTH = 0.2  # share of the film's width that these columns span at least
 TILTS = np.linspace(-0.06, 0.06, 13)  # rows per column: up to three and a half degrees
 
 
-def find_tape(film: np.ndarray, limit: float, beyond: np.ndarray) -> np.ndarray:
-    """The strips along all four sides, bool of the shape of `film`.
+def find_tape(small: np.ndarray, beyond: np.ndarray) -> np.ndarray:
+    """The strips along all four sides, bool of the shape of `small`.
 
     Args:
-        film: The small copy without its padding, values in [0, 1].
-        limit: What is brighter is not air.
+        small: The small copy, values in [0, 1].
         beyond: What does not belong to the film, its white edges: tape may begin there.
     """
-    found = np.zeros(film.shape, bool)
+    found = np.zeros(small.shape, bool)
+    box = film_box(small)
+    film, out = small[box], beyond[box]
     if min(film.shape) < 32:
         return found
-    smooth = ndimage.uniform_filter(np.where(beyond, 0, film), 3, mode="nearest")
+    limit = air_limit(film, out)
+    smooth = ndimage.uniform_filter(np.where(out, 0, film), 3, mode="nearest")
     for turns in range(4):
-        strip = _above(np.rot90(smooth, turns), limit, np.rot90(beyond, turns))
-        found |= np.rot90(strip, -turns)
+        strip = _above(np.rot90(smooth, turns), limit, np.rot90(out, turns))
+        found[box] |= np.rot90(strip, -turns)
     return found
 
 

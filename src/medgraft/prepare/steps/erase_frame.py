@@ -7,8 +7,9 @@ from typing import ClassVar
 import numpy as np
 
 from medgraft.prepare.steps import Erasing, ground_of, step
-from medgraft.prepare.steps._breast import WHITE, find_tape_edges, find_white_edges
 from medgraft.prepare.steps._film import enlarged, reduced
+from medgraft.prepare.steps._tape import find_tape
+from medgraft.prepare.steps._white import WHITE, find_white_edges
 from medgraft.read.scan import Scan
 
 RIM = 1 / 512  # of the film's side, around what is white: there the scanner blurred its edge
@@ -37,7 +38,7 @@ class EraseFrame(Erasing):
             rim = int(RIM * max(shape))
             lost |= enlarged(white, shape) & _grown(_white(scan), rim)
         if self.tape:
-            lost |= enlarged(find_tape_edges(small, white), shape)
+            lost |= enlarged(find_tape(small, white), shape)
         return ~lost
 
 

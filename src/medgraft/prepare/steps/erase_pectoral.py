@@ -37,7 +37,7 @@ class ErasePectoral(Erasing):
         small = reduced(scan)
         left = chest_is_left(small)
         small = small if left else small[:, ::-1]
-        breast = find_breast(small, np.zeros(small.shape, bool))
+        breast = find_breast(small)
         muscle = self._muscle(small, breast)
         muscle = muscle if left else muscle[:, ::-1]
         return ~enlarged(muscle, scan.array.shape[1:])

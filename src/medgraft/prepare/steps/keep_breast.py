@@ -35,7 +35,7 @@ class KeepBreast(Erasing):
             ReadError: If no breast is found and such films are to be refused.
         """
         small = reduced(scan)
-        found = find_breast(small, np.zeros(small.shape, bool))
+        found = find_breast(small)
         if found.mean() >= LEAST:
             return enlarged(found, scan.array.shape[1:])
         if self.missing == "refuse":
