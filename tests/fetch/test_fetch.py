@@ -152,7 +152,7 @@ def test_a_server_that_never_ends_as_it_promised_is_given_up_and_what_came_is_ke
     manner = Manner()
     manner.promise, manner.ranges = 10**6, False
     path = tmp_path / "films.npz"
-    with pytest.raises(FetchError, match="3 times without one byte more"):
+    with pytest.raises(FetchError, match="3 tries in a row brought not one byte more"):
         take(serve(manner), path, tries=3)
     assert [one.name for one in tmp_path.iterdir()] == ["films.npz.part"]
     assert len(manner.asked) == 4
@@ -208,9 +208,20 @@ def test_only_https_is_taken_and_no_redirection_leads_elsewhere(serve, tmp_path,
             take(serve(manner), tmp_path / "films.npz", tries=1)
 
 
-def test_nobody_there_is_one_line(tmp_path):
-    with pytest.raises(FetchError, match="the connection broke off 2 times"):
+def test_nobody_there_is_one_line(tmp_path, capsys):
+    with pytest.raises(FetchError, match="2 tries in a row brought not one byte"):
         take("http://127.0.0.1:9/films.npz", tmp_path / "films.npz", tries=2)
+    assert "refused); once more in 0 s" in capsys.readouterr().err
+
+
+def test_a_place_that_cannot_be_written_is_one_line(serve, tmp_path):
+    (tmp_path / "films.npz.part").mkdir()
+    with pytest.raises(OutputError, match=r"films.npz.part' must be writable"):
+        take(serve(Manner()), tmp_path / "films.npz")
+    (tmp_path / "file").touch()
+    one = Open("films", "x", serve(Manner()), MD5, "CC BY 4.0", "https://x", "medmnist")
+    with pytest.raises(OutputError, match="--out must be a folder that can be made"):
+        fetch(one, tmp_path / "file")
 
 
 # --- archives ------------------------------------------------------------------------------

@@ -39,10 +39,12 @@ class Fetch:
 
         if self.name is None:
             width = max(len(name) for name in [s.name for s in OPEN] + [s.name for s in ON_REQUEST])
+            print("Anybody may fetch these:")
             for one in OPEN:
-                print(f"{one.name:<{width}}  {one.what}; {one.licence}")
+                print(f"  {one.name:<{width}}  {one.what}; {one.licence}")
+            print("The makers of these give them out themselves:")
             for other in ON_REQUEST:
-                print(f"{other.name:<{width}}  {other.what}; from {other.where}")
+                print(f"  {other.name:<{width}}  {other.what}; {other.where}")
             return
         found = find(self.name)
         if isinstance(found, OnRequest):

@@ -6,6 +6,7 @@ import hashlib
 import http.client
 import os
 import shutil
+import sys
 import time
 import urllib.error
 import urllib.parse
@@ -50,7 +51,7 @@ def download(
 
     Raises:
         ArgumentError: If the address is neither.
-        OutputError: If the disk has no room for it.
+        OutputError: If it cannot be written, or the disk has no room for it.
         FetchError: If the server refuses, keeps breaking off, or what came is another file.
     """
     _check_address(url)
@@ -63,20 +64,17 @@ def download(
         try:
             _append(url, part)
             break
-        except (
-            _InterruptedError,
-            TimeoutError,
-            ConnectionError,
-            http.client.HTTPException,
-        ) as error:
+        except _InterruptedError as error:
             more = part.is_file() and part.stat().st_size > before
             left = tries if more else left - 1
             if left <= 0:
                 raise FetchError(
-                    f"'{url}' must be sent to its end, but the connection broke off {tries} times"
-                    f" without one byte more ({error}). What has come is kept; try again later."
+                    f"'{url}' must be sent to its end, but {tries} tries in a row brought not one byte"
+                    f" more ({error}). What has come is kept; try again later."
                 ) from error
-            time.sleep(min(60.0, wait_seconds * 2 ** (tries - left)))
+            pause = min(60.0, wait_seconds * 2 ** (tries - left))
+            sys.stderr.write(f"the connection broke off ({error}); once more in {pause:g} s\n")
+            time.sleep(pause)
     try:
         _check_sum(part, md5, url)
     except FetchError:
@@ -128,6 +126,8 @@ def _append(url: str, part: Path) -> None:
         ) from error
     except urllib.error.URLError as error:
         raise _InterruptedError(str(error.reason)) from error
+    except (OSError, http.client.HTTPException) as error:
+        raise _InterruptedError(str(error)) from error
     with reply:
         goes_on = reply.status == http.client.PARTIAL_CONTENT and reply.headers.get(
             "Content-Range", ""
@@ -136,8 +136,22 @@ def _append(url: str, part: Path) -> None:
         promised = reply.headers.get("Content-Length", "")
         rest = int(promised) if promised.isdigit() else None
         check_room(part.parent, rest or 0)
-        with part.open("ab" if goes_on else "wb") as file:
-            _copy(reply, file, start, rest)
+        try:
+            with part.open("ab" if goes_on else "wb") as file:
+                _copy(reply, file, start, rest)
+        except OSError as error:
+            if isinstance(error, MedgraftError):
+                raise
+            raise OutputError(
+                f"'{part}' must be writable, and is not: {error.strerror}. Give another --out."
+            ) from error
+
+
+def _read(reply: http.client.HTTPResponse) -> bytes:
+    try:
+        return reply.read1(CHUNK)
+    except (OSError, http.client.HTTPException) as error:
+        raise _InterruptedError(str(error)) from error
 
 
 def _copy(reply: http.client.HTTPResponse, file: IO[bytes], start: int, rest: int | None) -> None:
@@ -145,7 +159,7 @@ def _copy(reply: http.client.HTTPResponse, file: IO[bytes], start: int, rest: in
     moved = bar(total=whole, what="fetch", unit="B", start=start)
     come = 0
     try:
-        while chunk := reply.read1(CHUNK):
+        while chunk := _read(reply):
             come += len(chunk)
             if rest is None and come % (64 * CHUNK) < len(chunk):
                 check_room(Path(file.name).parent, CHUNK)

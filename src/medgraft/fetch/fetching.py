@@ -7,7 +7,7 @@ import tarfile
 from datetime import UTC, datetime
 from pathlib import Path
 
-from medgraft.errors import UnsafeFileError
+from medgraft.errors import OutputError, UnsafeFileError
 from medgraft.fetch.download import check_room, download
 from medgraft.fetch.sets import Open
 from medgraft.files import write_json
@@ -28,7 +28,13 @@ def fetch(one: Open, folder: Path) -> Path:
         FetchError, OutputError: As `medgraft.fetch.download.download`.
         UnsafeFileError: If its archive would write elsewhere, or is damaged.
     """
-    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise OutputError(
+            f"--out must be a folder that can be made, and '{folder}' cannot: {error.strerror}."
+            " Name another."
+        ) from error
     file = download(one.url, folder / one.file, one.md5)
     write_json(
         folder / f"{one.name}.source.json",

@@ -57,8 +57,11 @@ def dicom_tree(source: Path, asked: Asked) -> Found:  # noqa: ARG001 (takes no o
     columns = [name for name in SCHEMA if name not in ("folder", "series_id", "position")]
     frame = pl.concat([singles.select(columns), volumes.select(columns)]).sort("path")
     notes = [f"{volumes.height} series of slices are one volume each"] if len(volumes) else []
-    if others := len(seen.files) - len(files):
-        notes.append(f"{others} images of other formats were left out")
+    if others := [path for path in seen.files if suffix(path) in OTHERS]:
+        notes.append(
+            f"{len(others)} images of other formats were left out, such as {others[0]}: put them"
+            " into folders of their own, or into a table"
+        )
     return Found(frame, source, (), rejects, notes)
 
 

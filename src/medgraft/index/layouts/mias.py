@@ -171,7 +171,11 @@ def _notes(frame: pl.DataFrame) -> list[str]:
     placeless = lesions["x"].null_count()
     copies = frame.height - films.height
     return [
-        *count_note(copies, "films are copies of others in another folder or size"),
+        *count_note(
+            copies,
+            "films are copies of others in another folder or size; --path, such as"
+            " 'png256/{ref}.png', takes one of each",
+        ),
         *count_note(several, "films have several abnormalities; the label is the worst of them"),
         *count_note(placeless, "abnormalities have no place: spread over the breast, or left out"),
     ]
