@@ -11,6 +11,7 @@ import numpy as np
 import polars as pl
 import pytest
 import SimpleITK as sitk
+from PIL import Image
 from pydicom import dcmread
 
 from medgraft.errors import ArgumentError, TableError
@@ -677,3 +678,25 @@ def test_suffixes_in_capitals_are_the_same_suffixes(tree, name, old):
         file.rename(file.with_suffix(old.upper()))
     built = build(root, workers=0)
     assert (built.layout, len(built.index)) == (name, before)
+
+
+def test_masks_of_single_lungs_are_joined_whatever_number_they_use(tree):
+    root = tree("montgomery_shenzhen")
+    index = build(root, workers=0).index
+    assert index.mask_classes.values == (0, 255)
+    one, both = 20, 19 + 18
+    counts = index.frame.sort("path")["mask_counts"].to_list()
+    assert counts == [[480 - one, one], [480 - both, both], None]
+    for file in (root / "MontgomerySet/ManualMask").rglob("*.png"):
+        Image.fromarray(np.asarray(Image.open(file)) > 0).save(file)  # one bit a pixel
+    mixed = build(root, workers=0)
+    assert mixed.notes == ("1 masks of Montgomery number lungs otherwise and were left out",)
+    assert mixed.index.frame["mask_path"].count() == 1
+    shutil.rmtree(root / "ChinaSet_AllFiles")
+    alone = build(root, workers=0).index
+    assert alone.mask_classes.values == (0, 1)
+    assert alone.frame.sort("path")["mask_counts"].to_list() == [[480 - both, both], None]
+    next((root / "MontgomerySet/ManualMask/leftMask").iterdir()).unlink()
+    half = build(root, workers=0)
+    assert half.notes == ("1 films lack the mask of a lung, and so have none",)
+    assert half.index.mask_classes is None

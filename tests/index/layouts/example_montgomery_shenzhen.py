@@ -1,4 +1,4 @@
-"""Both sets side by side, a mask of Shenzhen, masks of single lungs of Montgomery."""
+"""Both sets side by side: a mask of Shenzhen, masks of each lung of a film of Montgomery."""
 
 import numpy as np
 from PIL import Image
@@ -16,12 +16,13 @@ def make(root, picture):
     halves = [
         f"MontgomerySet/ManualMask/{half}/MCUCXR_0001_0.png" for half in ("leftMask", "rightMask")
     ]
-    for path in (mask, *halves):
+    for shift, path in enumerate((mask, *halves)):
         (root / path).parent.mkdir(parents=True, exist_ok=True)
-        Image.fromarray(np.eye(24, 20, dtype=np.uint8) * 255).save(root / path)
+        Image.fromarray(np.eye(24, 20, shift, dtype=np.uint8) * 255).save(root / path)
     text = root / "MontgomerySet/ClinicalReadings/MCUCXR_0001_0.txt"
     text.parent.mkdir()
     text.write_text("Patient's Sex: F\nPatient's Age: 027Y\nnormal\n")
     names = ("path", "patient_id", "site", "label")
     rows = [dict(zip(names, film, strict=True)) | {"mask_path": None} for film in films]
-    return {}, [*rows[:2], rows[2] | {"mask_path": mask}]
+    rows[0]["mask_path"], rows[2]["mask_path"] = "//".join(halves), mask
+    return {}, rows
