@@ -206,6 +206,8 @@ def test_a_column_of_masks_is_read_as_the_folder_is(cells):
     assert index.layout == "csv"
     assert index.mask_classes.values == (0, 255)
     assert index.frame["mask_counts"].null_count() == 0
+    (cells / "labels.csv").write_text("\n".join(rows).replace("/", "\\"))  # as Windows writes it
+    assert index_of(cells, asked=Asked(mask="outline")).frame.equals(index.frame)
     none = index_of(cells, asked=Asked(mask="none"))
     assert none.mask_classes is None
     assert "mask_counts" not in none.frame.columns

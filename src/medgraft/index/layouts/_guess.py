@@ -99,14 +99,14 @@ def _named(columns: list[str], names: tuple[str, ...]) -> list[str]:
 def _names_files(column: pl.Series, root: Path) -> bool:
     """Whether most of the first values are files below `root`."""
     values = column.drop_nulls().head(TRIED).to_list()
-    inside = [relative(root, value) for value in values]
-    there = sum(bool(path) and _is_file(root, str(path)) for path in inside)
-    return there > len(values) / 2
+    return sum(_is_file(root, value) for value in values) > len(values) / 2
 
 
-def _is_file(root: Path, path: str) -> bool:
+def _is_file(root: Path, text: str) -> bool:
+    """Whether a path names a file below `root`, as it is or as Windows would write it."""
+    tried = {relative(root, text), relative(root, text.replace("\\", "/"))}
     try:
-        return (root / path).is_file()
+        return any(path is not None and (root / path).is_file() for path in tried)
     except (OSError, ValueError):  # too long a name, a null byte
         return False
 

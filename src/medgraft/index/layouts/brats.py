@@ -64,13 +64,11 @@ class Said(NamedTuple):
 
 def recognise(source: Path) -> str | None:
     """Files such as ``BraTS2021_00000_flair.nii.gz`` or ``BraTS-GLI-00000-000-t2f.nii.gz``."""
-    if not source.is_dir() or csv.recognise(source):
-        return None
     near = [path for path in peek(source, 100) if suffix(path) in IMAGES]
     if any(STROKE in path for path in near):
         return None
     found = [path for path in near if (said := _said(path)) and said.kind in SEQUENCES]
-    return f"files are called as '{found[0]}'" if found else None
+    return csv.unless_listed(source, f"files are called as '{found[0]}'" if found else None)
 
 
 @layout(

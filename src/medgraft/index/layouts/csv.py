@@ -40,6 +40,14 @@ def recognise(source: Path) -> str | None:
     return None
 
 
+def unless_listed(source: Path, why: str | None) -> str | None:
+    """Why a folder looks like a layout that goes by names; None where a table names the images.
+
+    Asked last: to look for tables, all names in a folder are read, however many there are.
+    """
+    return None if why is None or recognise(source) else why
+
+
 @layout(
     "csv",
     recognise=recognise,
@@ -134,9 +142,7 @@ def _existing(table: pl.DataFrame, root: Path, file: Path) -> tuple[pl.DataFrame
     """Rows whose file exists, their path made relative; the others as rejects."""
     keep, paths, rejects = [], [], []
     for row, text in enumerate(table["__path"].to_list()):
-        inside = relative(root, text) if text else None
-        if text and "\\" in text and not (inside and _there(root / inside)):
-            inside = relative(root, text.replace("\\", "/"))  # a table that Windows wrote
+        inside = _inside(root, text)
         where = f"row {row + 2} of {file.name}"
         if text is None:
             rejects.append(Reject("", f"{where} names no file", "Fill in the path."))
@@ -155,6 +161,14 @@ def _existing(table: pl.DataFrame, root: Path, file: Path) -> tuple[pl.DataFrame
             paths.append(inside)
     frame = table[keep].with_columns(pl.Series("__path", paths, dtype=pl.String))
     return frame.with_columns(pl.Series("__row", keep, dtype=pl.Int64) + 2), rejects
+
+
+def _inside(root: Path, text: str | None) -> str | None:
+    """A path from a table, perhaps one that Windows wrote, relative to the root."""
+    inside = relative(root, text) if text else None
+    if text and "\\" in text and not (inside and _there(root / inside)):
+        return relative(root, text.replace("\\", "/"))
+    return inside
 
 
 def _there(path: Path) -> bool:
@@ -208,7 +222,7 @@ def _masks(
     """Paths of masks that exist; an image without its mask stays, and the mask is a reject."""
     masks: list[str | None] = []
     for row, text in zip(table["__row"].to_list(), table[column].to_list(), strict=True):
-        inside = relative(root, text) if text else None
+        inside = _inside(root, text)
         if text and not (inside and _there(root / inside)):
             where = f"row {row} of {file.name}"
             rejects.append(

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import re
+from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 
 import polars as pl
@@ -21,18 +23,24 @@ Key = tuple[str, str]  # the folder without the word for images or masks, and th
 
 def recognise(source: Path) -> str | None:
     """Folders of images and of masks lie side by side, and no table names the images."""
-    if not source.is_dir() or csv.recognise(source):
+    if not source.is_dir():
         return None
     folders = {f.name.lower(): f for f in subfolders(source)}
     images = [f for name, f in folders.items() if name in PICTURES]
     masks = [f for name, f in folders.items() if name in MASKS]
     for one in images:
-        known = {_stem(f.name, CHANNEL) for f in one.iterdir() if f.is_file()}
+        known = {_stem(name, CHANNEL) for name in _files(one)}
         for other in masks:
-            files = [f.name for f in other.iterdir() if f.is_file()]
-            if known & {_stem(name, how) for name in files for how in (None, ENDINGS)}:
-                return f"{one.name} and {other.name} hold files of the same names"
+            stems = (_stem(name, how) for name in _files(other) for how in (None, ENDINGS))
+            if not known.isdisjoint(stems):
+                why = f"{one.name} and {other.name} hold files of the same names"
+                return csv.unless_listed(source, why)
     return None
+
+
+def _files(folder: Path) -> Iterator[str]:
+    with os.scandir(folder) as entries:
+        yield from (entry.name for entry in entries if entry.is_file())
 
 
 @layout(

@@ -24,13 +24,12 @@ NAMES = (  # the patient and, of pneumonia, its cause
 
 def recognise(source: Path) -> str | None:
     """Files with the names of the set lie in its class folders, and no table names them."""
-    if not source.is_dir() or csv.recognise(source):
-        return None
     images = [path for path in peek(source) if suffix(path) in IMAGES]
     fit = [path for path in images if _match(path) and _class(path)]
-    if fit and len(fit) >= 0.9 * len(images):
-        return f"{len(fit)} of the first {len(images)} images are called as '{fit[0]}'"
-    return None
+    if not fit or len(fit) < 0.9 * len(images):
+        return None
+    why = f"{len(fit)} of the first {len(images)} images are called as '{fit[0]}'"
+    return csv.unless_listed(source, why)
 
 
 @layout(

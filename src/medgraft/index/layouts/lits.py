@@ -23,11 +23,11 @@ IRCAD = range(28, 48)  # volumes that 3D-IRCADb published before
 
 def recognise(source: Path) -> str | None:
     """Files such as ``volume-0.nii`` and ``segmentation-0.nii``."""
-    if not source.is_dir() or csv.recognise(source):
-        return None
     found = [path for path in peek(source) if NAME.match(stem(path))]
     kinds = {path.rpartition("/")[2].partition("-")[0] for path in found}
-    return f"files are called as '{found[0]}'" if {"volume", "segmentation"} <= kinds else None
+    if not {"volume", "segmentation"} <= kinds:
+        return None
+    return csv.unless_listed(source, f"files are called as '{found[0]}'")
 
 
 @layout(

@@ -27,10 +27,8 @@ HALVES = frozenset(["leftMask", "rightMask"])
 
 def recognise(source: Path) -> str | None:
     """Images such as ``MCUCXR_0001_0.png`` or ``CHNCXR_0327_1.png``."""
-    if not source.is_dir() or csv.recognise(source):
-        return None
     films = [path for path in peek(source) if suffix(path) == ".png" and FILM.match(stem(path))]
-    return f"films are called as '{films[0]}'" if films else None
+    return csv.unless_listed(source, f"films are called as '{films[0]}'" if films else None)
 
 
 @layout(

@@ -38,12 +38,11 @@ class Frame(NamedTuple):
 
 def recognise(source: Path) -> str | None:
     """Folders such as ``video_3`` hold numbered pictures, or names end in ``_frame_0012``."""
-    if not source.is_dir() or csv.recognise(source):
-        return None
     found = [frame for path in peek(source) if suffix(path) in IMAGES and (frame := _frame(path))]
     if len(found) < FEW:
         return None
-    return f"{found[0].path} is frame {found[0].number} of {found[0].video}"
+    why = f"{found[0].path} is frame {found[0].number} of {found[0].video}"
+    return csv.unless_listed(source, why)
 
 
 @layout(
