@@ -79,6 +79,6 @@ def circumstances(record: dict[str, Any]) -> str:
     arithmetic = [compute[key] for key in ("precision", "memory_format") if key in compute]
     return (
         f"{', '.join(arithmetic)}, {hardware['processor']},"
-        f" {hardware['cores']} cores; torch {record['versions']['torch']},"
+        f" {hardware['cores']} {'core' if hardware['cores'] == 1 else 'cores'}; torch {record['versions']['torch']},"
         f" Python {platform.python_version()}, {date.today()}."
     )
