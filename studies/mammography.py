@@ -32,13 +32,13 @@ SEEDS = 3
 
 MOBILE = (
     "--backbone mobilenetv2_100 --weights {data}/weights/mobilenetv2_100_imagenet.safetensors"
-    " --size 96 --batch-size 16 --epochs 8 --rate 5e-4"
+    " --size 224 --batch-size 16 --epochs 20 --rate 5e-4"
 )
 INCEPTION = (
-    "--backbone inception_v4 --after mixed_4a --weights none --size 64 --batch-size 16"
-    " --epochs 8 --rate 1e-3"
+    "--backbone inception_v4 --after inception_a4 --weights none --size 224 --batch-size 16"
+    " --epochs 12 --rate 1e-3"
 )
-SHARED = "--augment films --threads 1 --precision float32 --test 0.4 --val 0.1"
+SHARED = "--augment films --threads 1 --precision bfloat16 --test 0.4 --val 0.1"
 
 # -------------------------------------------------------------------------------------------
 

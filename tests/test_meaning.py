@@ -9,8 +9,6 @@ from medgraft.cli.list import FAMILIES
 from medgraft.meaning import first_line, meaning, options
 from medgraft.spec import Options
 
-SPEAK_FOR_THEMSELVES = ("backbones",)  # by their name, and what `medgraft describe` says
-
 
 class Parent(Options):
     """What it is.
@@ -57,7 +55,7 @@ def test_what_has_no_options_has_none():
     assert options(len) == options(3) == []
 
 
-@pytest.mark.parametrize("family", [name for name in FAMILIES if name not in SPEAK_FOR_THEMSELVES])
+@pytest.mark.parametrize("family", FAMILIES)
 def test_every_part_says_what_it_is_and_what_each_option_means(family):
     module, registry = FAMILIES[family]
     parts = getattr(importlib.import_module(module), registry)

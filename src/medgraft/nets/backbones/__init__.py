@@ -71,17 +71,16 @@ def backbone(
     """Register a function ``(name, in_channels, **options) -> Parts`` under each of `names`."""
 
     def register(build: Callable[..., Parts]) -> Callable[..., Parts]:
+        told = f"{dims}-D. {inspect.cleandoc(build.__doc__ or '')}\n\nSource: {source}."
         for name in names:
-            backbones.add(
-                name,
-                Architecture(name, _bound(build, name), dims, source, smallest_side, pads),
-            )
+            bound = _bound(build, name, told)
+            backbones.add(name, Architecture(name, bound, dims, source, smallest_side, pads))
         return build
 
     return register
 
 
-def _bound(build: Callable[..., Parts], name: str) -> Builder:
+def _bound(build: Callable[..., Parts], name: str, told: str) -> Builder:
     def bound(in_channels: int, **options: Any) -> Parts:
         try:
             inspect.signature(build).bind(name, in_channels, **options)
@@ -89,6 +88,7 @@ def _bound(build: Callable[..., Parts], name: str) -> Builder:
             raise ArgumentError(f"{name} must accept the options {options}: {error}.") from error
         return build(name, in_channels, **options)
 
+    bound.__doc__ = told
     return bound
 
 
@@ -110,4 +110,4 @@ def find(name: str) -> Architecture:
             " or `medgraft list backbones` for those with finer stages."
         )
     build = mobile if is_mobile(rest) else features_of_any
-    return Architecture(name, _bound(build, rest), 2, f"timm {rest}")
+    return Architecture(name, _bound(build, rest, f"2-D. {rest} of timm."), 2, f"timm {rest}")
