@@ -83,6 +83,7 @@ def test_a_film_can_be_read_as_density(case):
     ddsm.film(path, grey, 12)
     scan = read(f"{path}#optical_density")
     np.testing.assert_allclose(scan.array[0], (grey - 4096.99) / -1009.01, rtol=1e-6, atol=1e-6)
+    assert (scan.unit, read(path).unit) == ("OD", None)
 
 
 @pytest.mark.parametrize(("site", "digitizer"), [("B", "HOWTEK"), ("A", "VIDAR"), ("A", "")])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 
@@ -28,6 +29,8 @@ class Scan:
         source: The path it was read from.
         value_range: Least and greatest value that the file *can* hold, such as (0, 255) or
             (0, 4095); None where any value is possible (floats, HU).
+        unit: "OD" where values are known to be optical densities of a film, **higher is darker**
+            (DICOM's name of that unit); None for all else.
     """
 
     array: np.ndarray
@@ -36,6 +39,7 @@ class Scan:
     modality: str | None = None
     source: str = ""
     value_range: tuple[float, float] | None = None
+    unit: Literal["OD"] | None = None
 
     def __post_init__(self) -> None:
         if self.array.ndim not in (3, 4):

@@ -63,6 +63,11 @@ def erased(scan: Scan, kept: np.ndarray) -> Scan:
     return replace(scan, array=np.where(kept, scan.array, ground))
 
 
+def scaled(scan: Scan, array: np.ndarray) -> Scan:
+    """The scan with values that were brought into [0, 1], whatever they were before."""
+    return replace(scan, array=array, value_range=(0.0, 1.0), unit=None)
+
+
 def ground_of(scan: Scan) -> float:
     """The least value that the image can hold; without a range, the least it holds."""
     return float(scan.array.min()) if scan.value_range is None else scan.value_range[0]

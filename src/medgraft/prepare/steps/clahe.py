@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import ClassVar
 
 import numpy as np
 from pydantic import Field
 
-from medgraft.prepare.steps import Step, above_ground, step
+from medgraft.prepare.steps import Step, above_ground, scaled, step
 from medgraft.read.scan import Scan
 
 BINS = 256
@@ -37,7 +36,7 @@ class Clahe(Step):
     def __call__(self, scan: Scan) -> Scan:
         """The scan as float32 in [0, 1]; 0 is the least value that the image can hold."""
         array = np.stack([self._equalised(channel) for channel in above_ground(scan)])
-        return replace(scan, array=array, value_range=(0.0, 1.0))
+        return scaled(scan, array)
 
     def _equalised(self, grey: np.ndarray) -> np.ndarray:
         place = grey * (BINS - 1)

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Self
 
 import numpy as np
 from pydantic import Field, model_validator
 
 from medgraft.errors import ReadError
-from medgraft.prepare.steps import Step, step
+from medgraft.prepare.steps import Step, scaled, step
 from medgraft.read.scan import Scan
 
 NO_SCALE = {"MR", "NM", "PT"}  # modalities whose values have no fixed unit across machines
@@ -47,7 +46,7 @@ class Intensity(Step):
         """
         _refuse_holes(scan)
         low, high = self._limits(scan)
-        return replace(scan, array=_stretched(scan.array, low, high), value_range=(0.0, 1.0))
+        return scaled(scan, _stretched(scan.array, low, high))
 
     def _limits(self, scan: Scan) -> tuple[float, float]:
         trusted = self.declared and (scan.modality not in NO_SCALE or scan.array.dtype == np.uint8)

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import numpy as np
 from pydantic import Field
 
-from medgraft.prepare.steps import Step, step
+from medgraft.prepare.steps import Step, scaled, step
 from medgraft.read.scan import Scan
 
 
@@ -29,4 +27,4 @@ class Standardise(Step):
         spread = float(values.std())
         score = (values - values.mean()) / (spread if spread > 0 else 1.0)
         array = np.clip(0.5 + score / (2 * self.limit), 0, 1).astype(np.float32)
-        return replace(scan, array=array, value_range=(0.0, 1.0))
+        return scaled(scan, array)

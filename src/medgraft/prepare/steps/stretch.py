@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import numpy as np
 from pydantic import Field
 
-from medgraft.prepare.steps import Step, above_ground, step
+from medgraft.prepare.steps import Step, above_ground, scaled, step
 from medgraft.prepare.steps.intensity import ENOUGH
 from medgraft.read.scan import Scan
 
@@ -31,4 +29,4 @@ class Stretch(Step):
         sample = sample[sample > 0]
         high = float(np.percentile(sample, self.high)) if sample.size else 1.0
         array = np.minimum(values * np.float32(1 / high), 1)
-        return replace(scan, array=array, value_range=(0.0, 1.0))
+        return scaled(scan, array)

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Self
 
 import numpy as np
 from pydantic import model_validator
 
-from medgraft.prepare.steps import Step, step
+from medgraft.prepare.steps import Step, scaled, step
 from medgraft.read.scan import Scan
 
 
@@ -35,4 +34,4 @@ class Window(Step):
         """The scan as float32 in [0, 1]."""
         share = (scan.array.astype(np.float64) - self.low) / (self.high - self.low)
         array = np.clip(share, 0, 1).astype(np.float32)
-        return replace(scan, array=array, value_range=(0.0, 1.0))
+        return scaled(scan, array)

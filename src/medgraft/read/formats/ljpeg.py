@@ -67,6 +67,7 @@ def ljpeg(request: Request) -> Scan:
         modality="MG",
         source=request.name,
         value_range=None if request.member else (0, 2**view.bits - 1),
+        unit="OD" if request.member == DENSITY else None,
     )
 
 
