@@ -6,6 +6,7 @@ import runpy
 import shutil
 from pathlib import Path
 
+import h5py
 import nibabel
 import numpy as np
 import polars as pl
@@ -700,3 +701,27 @@ def test_masks_of_single_lungs_are_joined_whatever_number_they_use(tree):
     half = build(root, workers=0)
     assert half.notes == ("1 films lack the mask of a lung, and so have none",)
     assert half.index.mask_classes is None
+
+
+@pytest.mark.parametrize("values", [[b"a"], [0.5], [float("nan")], [300], [2], [-1]])
+def test_labels_of_patches_that_are_neither_0_nor_1_are_refused(tree, values):
+    root = tree("pcam")
+    file = root / "camelyonpatch_level_2_split_train_y.h5"
+    with h5py.File(file) as old:
+        shape = old["y"].shape
+    with h5py.File(file, "w") as new:
+        new["y"] = np.resize(np.array(values), shape)
+    with pytest.raises(TableError, match="must be 0 or 1"):
+        build(root, workers=0)
+
+
+def test_descriptions_with_strange_values_are_one_line(tree):
+    root = tree("coco")
+    file = root / "train/_annotations.coco.json"
+    told = json.loads(file.read_text())
+    told["images"][0]["id"] = []
+    file.write_text(json.dumps(told))
+    with pytest.raises(TableError, match="must each have an id and a file_name"):
+        build(root, workers=0)
+    (root / "dataset.json").write_text(json.dumps({"training": [{"image": "a" * 5000}]}))
+    assert layouts.get("msd").recognise(root) is None

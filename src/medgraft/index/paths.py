@@ -313,6 +313,14 @@ def looks_like_image(path: Path) -> bool:
     return suffix(path.name) in IMAGES or (suffix(path.name) not in NO_IMAGES and is_dicom(path))
 
 
+def is_file(root: Path, path: str) -> bool:
+    """Whether there is a file below a folder; text that can be no name is none."""
+    try:
+        return (root / path).is_file()
+    except (OSError, ValueError):  # too long a name, a null byte
+        return False
+
+
 def relative(root: Path, text: str) -> str | None:
     """A path from a table as a path relative to `root`; None if it leads outside.
 

@@ -10,7 +10,7 @@ import polars as pl
 
 from medgraft.errors import TableError
 from medgraft.index.layouts import Asked
-from medgraft.index.paths import relative
+from medgraft.index.paths import is_file, relative
 from medgraft.index.table import COLUMNS
 
 PATH = (
@@ -99,16 +99,13 @@ def _named(columns: list[str], names: tuple[str, ...]) -> list[str]:
 def _names_files(column: pl.Series, root: Path) -> bool:
     """Whether most of the first values are files below `root`."""
     values = column.drop_nulls().head(TRIED).to_list()
-    return sum(_is_file(root, value) for value in values) > len(values) / 2
+    return sum(_names_file(root, value) for value in values) > len(values) / 2
 
 
-def _is_file(root: Path, text: str) -> bool:
+def _names_file(root: Path, text: str) -> bool:
     """Whether a path names a file below `root`, as it is or as Windows would write it."""
     tried = {relative(root, text), relative(root, text.replace("\\", "/"))}
-    try:
-        return any(path is not None and (root / path).is_file() for path in tried)
-    except (OSError, ValueError):  # too long a name, a null byte
-        return False
+    return any(path is not None and is_file(root, path) for path in tried)
 
 
 def _said(asked: Asked) -> set[str]:

@@ -82,17 +82,19 @@ def _categories(told: dict[str, Any], name: str) -> dict[Any, str]:
         return {one["id"]: str(one["name"]) for one in told["categories"]}
     except (TypeError, KeyError) as error:
         raise TableError(
-            f"categories of '{name}' must each have an id and a name: {error!r}. Correct it."
+            f"categories of '{name}' must each have an id and a name: {error!r:.200}. Correct it."
         ) from error
 
 
 def _images(told: dict[str, Any], name: str) -> list[tuple[Any, str]]:
     try:
-        return [(one["id"], str(one["file_name"])) for one in told["images"]]
+        pairs = [(one["id"], str(one["file_name"])) for one in told["images"]]
+        dict(pairs)  # an id that is no number and no text is none
     except (TypeError, KeyError) as error:
         raise TableError(
-            f"images of '{name}' must each have an id and a file_name: {error!r}. Correct it."
+            f"images of '{name}' must each have an id and a file_name: {error!r:.200}. Correct it."
         ) from error
+    return pairs
 
 
 def _boxes(told: dict[str, Any], categories: dict[Any, str]) -> dict[Any, list[dict[str, Any]]]:
@@ -107,7 +109,7 @@ def _boxes(told: dict[str, Any], categories: dict[Any, str]) -> dict[Any, list[d
             found.setdefault(one["image_id"], []).append(box)
     except (TypeError, KeyError, ValueError, AttributeError) as error:
         raise TableError(
-            f"each annotation must have an image_id, a category_id and a bbox: {error!r}. Correct it."
+            f"each annotation must have an image_id, a category_id and a bbox: {error!r:.200}. Correct it."
         ) from error
     return found
 

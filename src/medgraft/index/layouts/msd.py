@@ -16,7 +16,7 @@ from medgraft.index.layouts import Asked, Found, layout
 from medgraft.index.layouts._json import peek_json, read_json
 from medgraft.index.layouts._published import REMEDY, count_note, need_images
 from medgraft.index.masks import MaskClasses
-from medgraft.index.paths import Reject, relative, walk
+from medgraft.index.paths import Reject, is_file, relative, walk
 
 TABLE = "dataset.json"
 
@@ -27,7 +27,7 @@ def recognise(source: Path) -> str | None:
         return None
     pairs = _training(peek_json(source / TABLE))
     first = pairs[0][0] if pairs else None
-    if first and (inside := relative(source, first)) and (source / inside).is_file():
+    if first and (inside := relative(source, first)) and is_file(source, inside):
         return f"{TABLE} lists {len(pairs)} training volumes such as {first}"
     return None
 

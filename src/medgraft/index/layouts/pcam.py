@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+import numpy as np
 import polars as pl
 
 from medgraft.errors import TableError
@@ -118,7 +119,13 @@ def _labels(file: Path, count: int) -> list[int]:
             " Fetch both files again."
         )
     with h5py.File(file, "r") as opened:
-        found: list[int] = opened["y"][...].reshape(-1).tolist()
+        values = opened["y"][...].reshape(-1)
+    wrong = values[~np.isin(values, [0, 1])] if values.dtype.kind in "iubf" else values
+    if len(wrong):
+        raise TableError(
+            f"the labels of '{file}' must be 0 or 1, got {wrong[:1].tolist()!r:.40}. Fetch it again."
+        )
+    found: list[int] = values.astype(int).tolist()
     return found
 
 
