@@ -270,6 +270,16 @@ def test_an_archive_that_claims_more_than_the_disk_has_is_refused(tmp_path, monk
     assert [one.name for one in tmp_path.iterdir()] == ["a.tar"]
 
 
+def test_an_archive_that_cannot_be_written_leaves_nothing(tmp_path, monkeypatch):
+    def full(*_, **__):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(tarfile.TarFile, "extractall", full)
+    with pytest.raises(OutputError, match="must be writable, and is not: No space left"):
+        unpack(tar(tmp_path / "a.tar", {"a": b"x"}), tmp_path / "a")
+    assert [one.name for one in tmp_path.iterdir()] == ["a.tar"]
+
+
 # --- sets and the command --------------------------------------------------------------------
 
 

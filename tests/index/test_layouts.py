@@ -129,3 +129,12 @@ def test_a_folder_above_a_set_is_told_where_the_set_lies(tmp_path, picture):
     assert f"'{inner}' (aptos: train.csv has the columns of APTOS 2019). Name one of" in str(
         error.value
     )
+
+
+def test_a_file_that_is_no_table_is_refused_and_a_table_says_what_it_lacks(tmp_path):
+    (tmp_path / "films.zip").write_bytes(b"PK")
+    with pytest.raises(TableError, match=r"films.zip' is none. If it is packed, unpack it"):
+        choose("auto", tmp_path / "films.zip", Asked())
+    (tmp_path / "films.csv").write_text("name,label\na,b\n")
+    with pytest.raises(TableError, match="--path must name the column of 'films.csv'"):
+        build(tmp_path / "films.csv", workers=0)

@@ -725,3 +725,21 @@ def test_descriptions_with_strange_values_are_one_line(tree):
         build(root, workers=0)
     (root / "dataset.json").write_text(json.dumps({"training": [{"image": "a" * 5000}]}))
     assert layouts.get("msd").recognise(root) is None
+
+
+def test_a_box_without_a_place_is_refused(tree):
+    root = tree("voc")
+    file = min(root.rglob("*.xml"))
+    file.write_text(re.sub(r"<xmin>.*?</xmin>", "<xmin>nan</xmin>", file.read_text(), count=1))
+    index = build(root, workers=0).index
+    assert any("its box must have four numbers" in reason for reason in reasons(index).values())
+
+
+def test_a_box_of_coco_that_is_no_number_is_refused(tree):
+    root = tree("coco")
+    file = root / "train/_annotations.coco.json"
+    told = json.loads(file.read_text())
+    told["annotations"][0]["bbox"] = [float("nan"), 1, 2, 3]
+    file.write_text(json.dumps(told))
+    with pytest.raises(TableError, match="a category_id and a bbox"):
+        build(root, workers=0)

@@ -7,7 +7,7 @@ import tarfile
 from datetime import UTC, datetime
 from pathlib import Path
 
-from medgraft.errors import OutputError, UnsafeFileError
+from medgraft.errors import MedgraftError, OutputError, UnsafeFileError
 from medgraft.fetch.download import check_room, download
 from medgraft.fetch.sets import Open
 from medgraft.files import write_json
@@ -61,7 +61,7 @@ def unpack(archive: Path, folder: Path) -> Path:
     """Unpack a tar file into a new folder, whole or not at all; one that is there is left alone.
 
     Raises:
-        OutputError: If the disk has no room.
+        OutputError: If it cannot be written, or the disk has no room.
         UnsafeFileError: If a member would be written elsewhere, or the archive is damaged.
     """
     if folder.is_dir():
@@ -77,6 +77,13 @@ def unpack(archive: Path, folder: Path) -> Path:
         raise UnsafeFileError(
             f"'{archive}' must unpack into its own folder, and does not: {error}. Nothing of it was"
             " kept but the archive."
+        ) from error
+    except OSError as error:
+        shutil.rmtree(unfinished, ignore_errors=True)
+        if isinstance(error, MedgraftError):
+            raise
+        raise OutputError(
+            f"'{folder}' must be writable, and is not: {error.strerror}. Give another --out."
         ) from error
     unfinished.replace(folder)
     return folder

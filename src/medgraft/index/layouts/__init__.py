@@ -15,7 +15,7 @@ import polars as pl
 
 from medgraft.errors import ArgumentError, TableError
 from medgraft.index.masks import MaskClasses
-from medgraft.index.paths import Reject, subfolders
+from medgraft.index.paths import TABLES, Reject, subfolders, suffix
 from medgraft.registry import Registry
 
 MOST_FOLDERS = 20  # looked into where SOURCE itself is no set
@@ -168,6 +168,13 @@ def _look(source: Path, asked: Asked) -> tuple[Layout, str]:
     fits = fits or _fitting(general, source)
     if len(fits) == 1:
         return fits[0]
+    if not fits and source.is_file():
+        if suffix(source.name) in TABLES:
+            return layouts.get("csv"), "SOURCE is a table"  # which says what it lacks
+        raise TableError(
+            f"SOURCE must be a folder, a table or an .npz archive with images and labels, and '{source}'"
+            " is none. If it is packed, unpack it; then name its folder."
+        )
     if not fits:
         from medgraft.index.layouts.folders import without_classes  # it registers itself here
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -104,6 +105,8 @@ def _boxes(told: dict[str, Any], categories: dict[Any, str]) -> dict[Any, list[d
             numbers = [
                 float(number) for number in one.get("bbox") or (None,) * 4 if number is not None
             ]
+            if not all(map(math.isfinite, numbers)):
+                raise ValueError(numbers)
             place = numbers if len(numbers) == 4 else [None] * 4
             box = dict(zip(BOX, (categories[one["category_id"]], *place), strict=True))
             found.setdefault(one["image_id"], []).append(box)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -89,6 +90,8 @@ def _boxes(file: Path) -> list[dict[str, Any]]:
         corners = [thing.findtext(f"bndbox/{name}") for name in ("xmin", "ymin", "xmax", "ymax")]
         try:
             x, y, right, below = (float(text or "") for text in corners)
+            if not math.isfinite(x + y + right + below):
+                raise ValueError(corners)
         except ValueError:
             raise TableError(
                 f"its box must have four numbers, got {corners}. Correct it."
