@@ -86,6 +86,8 @@ def test_the_command_refuses_it_when_strict(archive, capsys):
     assert "DICOM tags that may name the patient (PatientID, StudyDescription): 2" in said.out
     assert "those that seem to bear lines of text: 1" in said.err
     assert "Mr Doe" not in said.out + said.err + (archive / "films.audit.json").read_text()
+    assert main(["audit", index, "--allow", "PatientId"]) == 2
+    assert "Did you mean 'PatientID'?" in capsys.readouterr().err
     assert main(["audit", index, "--look-at", "-1"]) == 2
     assert "--look-at must be 0 or more images" in capsys.readouterr().err
 

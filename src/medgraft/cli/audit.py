@@ -46,11 +46,14 @@ class Audit:
         from medgraft.index.audit import audit
         from medgraft.index.summary import table
         from medgraft.index.table import Index, beside
+        from medgraft.read.dicom.personal import check_name
 
         if not 0 <= self.distance <= 32:
             raise ArgumentError(f"--distance must be in [0, 32] bits, got {self.distance}.")
         if self.look_at < 0:
             raise ArgumentError(f"--look-at must be 0 or more images, got {self.look_at}.")
+        for name in self.allow or ():
+            check_name(name)
         index = Index.load(self.index)
         result = audit(
             index,

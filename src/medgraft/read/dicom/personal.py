@@ -7,9 +7,12 @@ leaves alone, and is shorter: free text is never on it.
 
 from __future__ import annotations
 
+import difflib
+import re
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from medgraft.errors import ArgumentError
 from medgraft.read.dicom import loading
 from medgraft.read.dicom.series import slices_of
 from medgraft.read.request import Request
@@ -87,6 +90,36 @@ HARMLESS = frozenset(
         "EntranceDoseInmGy",
     ]
 )
+
+
+def check_name(name: str) -> None:
+    """Refuse what no tag is called.
+
+    Args:
+        name: A keyword of the standard, or the number of a private tag, as `Personal` has them.
+
+    Raises:
+        ArgumentError: With a keyword that looks like it.
+
+    Examples:
+        >>> check_name("PatientID")
+        >>> check_name("(0009,0010)")
+        >>> check_name("PatientId")
+        Traceback (most recent call last):
+        ...
+        medgraft.errors.ArgumentError: a DICOM tag must be named by its keyword, or by a number such as
+        (0009,0010), got 'PatientId'. Did you mean 'PatientID'?
+    """
+    from pydicom.datadict import keyword_dict
+
+    if name in keyword_dict or re.fullmatch(r"\([0-9A-Fa-f]{4},[0-9A-Fa-f]{4}\)", name):
+        return
+    close = difflib.get_close_matches(name, keyword_dict, n=1)
+    raise ArgumentError(
+        "a DICOM tag must be named by its keyword, or by a number such as (0009,0010), got"
+        f" {name!r}."
+        + (f" Did you mean {close[0]!r}?" if close else " See the tags that were found.")
+    )
 
 
 def of_file(request: Request) -> Personal:
