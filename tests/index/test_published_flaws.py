@@ -743,3 +743,17 @@ def test_a_box_of_coco_that_is_no_number_is_refused(tree):
     file.write_text(json.dumps(told))
     with pytest.raises(TableError, match="a category_id and a bbox"):
         build(root, workers=0)
+
+
+@pytest.mark.parametrize("name", ["lidc", "voc", "camelyon16"])
+def test_why_a_file_cannot_be_used_is_told_whole_and_without_the_folders_above(
+    tmp_path, picture, name
+):
+    root = tmp_path / "Dr. Who"
+    root.mkdir()
+    runpy.run_path(str(EXAMPLES / f"example_{name}.py"))["make"](root, picture)
+    file = min(root.rglob("*.xml"))
+    file.write_bytes(file.read_bytes()[:-9])
+    told = list(reasons(build(root, workers=0).index).values())
+    assert any(reason.startswith(f"'{file.name}' must be XML: ") for reason in told), told
+    assert not any("Who" in reason for reason in told)

@@ -6,8 +6,6 @@ from pathlib import Path
 from xml.etree.ElementTree import Element, TreeBuilder
 from xml.parsers import expat  # which loads nothing from elsewhere
 
-from medgraft.errors import TableError
-
 MOST_BYTES = 2**24  # an annotation is some kilobytes long
 
 
@@ -17,7 +15,8 @@ def read_xml(file: Path) -> Element:
     Entities can grow without bound or name other files, and no annotation needs any.
 
     Raises:
-        TableError: If it is no XML, is longer than 16 MiB, or defines an entity.
+        ValueError: If it is no XML, is longer than 16 MiB, or defines an entity; in a clause that
+            says why, for the reject of what it describes.
     """
     builder = TreeBuilder()
     parser = expat.ParserCreate()
@@ -33,9 +32,7 @@ def read_xml(file: Path) -> Element:
         root: Element = builder.close()
     except (OSError, ValueError, AssertionError, expat.ExpatError) as error:
         reason = str(error).partition("\n")[0] or "it is empty"
-        raise TableError(
-            f"'{file}' must be XML: {reason}. Fetch it again, or move it away."
-        ) from error
+        raise ValueError(f"'{file.name}' must be XML: {reason}") from error
     return root
 
 

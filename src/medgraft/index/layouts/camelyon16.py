@@ -17,7 +17,7 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 
-from medgraft.errors import ArgumentError, ReadError, TableError
+from medgraft.errors import ArgumentError, ReadError
 from medgraft.index.layouts import Asked, Found, layout
 from medgraft.index.layouts._published import REMEDY, count_note, need_images
 from medgraft.index.layouts._tissue import tissue
@@ -145,8 +145,8 @@ def camelyon16(source: Path, asked: Asked) -> Found:
             truth = _truth(source, name, lists, masks, normal)
             with opened(Request(source / path)) as slide:
                 frame = _patches(slide, name, path, level, side, truth)
-        except (ReadError, TableError, ValueError) as error:
-            reason = error.reason if isinstance(error, ReadError) else str(error).rstrip(".")
+        except (ReadError, ValueError) as error:
+            reason = error.reason if isinstance(error, ReadError) else str(error)
             rejects.append(Reject(path, reason, REMEDY))
             continue
         said["unlabelled"] += truth is None
@@ -228,14 +228,14 @@ def _outlines(file: Path) -> Outlines:
     for annotation in read_xml(file).iter("Annotation"):
         group = annotation.get("PartOfGroup", "")
         if group not in TUMOUR | OTHER:
-            raise TableError(f"an outline belongs to the group {group[:30]!r}, which is not known")
+            raise ValueError(f"an outline belongs to the group {group[:30]!r}, which is not known")
         points = [
             (float(c.get("X", "nan")), float(c.get("Y", "nan")))
             for c in annotation.iter("Coordinate")
         ]
         corners = np.array(points).reshape(-1, 2)
         if not np.isfinite(corners).all():
-            raise TableError("a corner of an outline has no X or no Y")
+            raise ValueError("a corner of an outline has no X or no Y")
         if len(corners):
             found.append((group in TUMOUR, corners))
     return found

@@ -15,7 +15,6 @@ from xml.etree.ElementTree import Element
 import numpy as np
 import polars as pl
 
-from medgraft.errors import TableError
 from medgraft.index.layouts import Asked, Found, layout
 from medgraft.index.layouts._dicom import tags_of
 from medgraft.index.layouts._published import LABEL, REMEDY, count_note, need_images, pick
@@ -92,8 +91,8 @@ def lidc(source: Path, asked: Asked) -> Found:
     for path in track(files, what="readings", unit="file"):
         try:
             uid, readings = _readings(source / path)
-        except TableError as error:
-            rejects.append(Reject(path, str(error).partition(". ")[0], REMEDY))
+        except ValueError as error:
+            rejects.append(Reject(path, str(error), REMEDY))
             continue
         if uid is None:
             continue
@@ -139,22 +138,19 @@ def _series(source: Path, files: list[str]) -> tuple[dict[str, str], int]:
 
 
 def _readings(file: Path) -> tuple[str | None, list[Reading]]:
-    """The series that a file reads, None if it is none of CT, and its nodules."""
+    """The series that a file reads, None if it is none of CT, and its nodules.
+
+    Raises:
+        ValueError: If it is no XML, or an outline has no place.
+    """
     root = read_xml(file)
     if root.tag.rpartition("}")[2] != ROOT:
         return None, []
     uid = root.findtext("{*}ResponseHeader/{*}SeriesInstanceUid") or ""
     marked = root.findall("{*}readingSession/{*}unblindedReadNodule")
     if len(marked) > MOST_READINGS:
-        raise TableError(
-            f"'{file}' must hold at most {MOST_READINGS} readings, got {len(marked)}. Fetch it again."
-        )
-    try:
-        return uid.strip(), [one for nodule in marked for one in _outlined(nodule)]
-    except ValueError as error:
-        raise TableError(
-            f"a reading of '{file}' is not usable: {error}. Fetch it again."
-        ) from error
+        raise ValueError(f"it must hold at most {MOST_READINGS} readings, got {len(marked)}")
+    return uid.strip(), [one for nodule in marked for one in _outlined(nodule)]
 
 
 def _outlined(nodule: Element) -> Iterator[Reading]:

@@ -8,7 +8,6 @@ from typing import Any
 
 import polars as pl
 
-from medgraft.errors import TableError
 from medgraft.index.layouts import Asked, Found, layout
 from medgraft.index.layouts._boxes import BOX, Marked, with_boxes
 from medgraft.index.layouts._published import LABEL, REMEDY, count_note, need_images, pick
@@ -58,8 +57,8 @@ def voc(source: Path, asked: Asked) -> Found:
             continue
         try:
             boxes = _boxes(source / path)
-        except TableError as error:
-            rejects.append(Reject(path, str(error).partition(". ")[0], REMEDY))
+        except ValueError as error:
+            rejects.append(Reject(path, str(error), REMEDY))
             continue
         if image is None:
             rejects.append(Reject(path, "no image goes with it", REMEDY))
@@ -83,22 +82,24 @@ def voc(source: Path, asked: Asked) -> Found:
 
 
 def _boxes(file: Path) -> list[dict[str, Any]]:
-    """What is marked in an image."""
+    """What is marked in an image.
+
+    Raises:
+        ValueError: If the file is no XML, or what is marked has no name or no place.
+    """
     root = read_xml(file)
     boxes = []
     for thing in root.iter("object"):
         corners = [thing.findtext(f"bndbox/{name}") for name in ("xmin", "ymin", "xmax", "ymax")]
         try:
             x, y, right, below = (float(text or "") for text in corners)
-            if not math.isfinite(x + y + right + below):
-                raise ValueError(corners)
         except ValueError:
-            raise TableError(
-                f"its box must have four numbers, got {corners}. Correct it."
-            ) from None
+            x = y = right = below = math.nan
+        if not math.isfinite(x + y + right + below):
+            raise ValueError(f"its box must have four numbers, got {corners}")
         name = (thing.findtext("name") or "").strip()
         if not name:
-            raise TableError("each thing that is marked must have a name. Correct it.")
+            raise ValueError("each thing that is marked in it must have a name")
         boxes.append(dict(zip(BOX, (name, x, y, right - x, below - y), strict=True)))
     return boxes
 
