@@ -182,7 +182,7 @@ PARTS: list[Films | Training] = [
         "abnormal",
         INCEPTION,
         "full,full@preset=mammography",
-        "Normal or abnormal, Inception V4 up to mixed_4a, from random weights",
+        "Normal or abnormal, Inception V4 up to inception_a4, from random weights",
     ),
     Training(
         "malignant-mobilenetv2",

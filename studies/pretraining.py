@@ -127,7 +127,7 @@ def section(experiment: Experiment, folder: Path) -> str:
             "",
             f"| begins with | {' | '.join(f'{n} labels' for n in labels)} | pretraining |",
             "|" + " --- |" * (len(labels) + 2),
-            *(scores(one, found) for one in found["starts"]),
+            *(scores(one, _took(one, found)) for one in found["starts"]),
             "",
             f"| difference | {' | '.join(f'{n} labels' for n in labels)} |",
             "|" + " --- |" * (len(labels) + 1),
@@ -141,14 +141,18 @@ def section(experiment: Experiment, folder: Path) -> str:
     )
 
 
-def scores(one: dict[str, Any], found: dict[str, Any]) -> str:
-    """A start: its mean with interval, and the five seeds."""
+def scores(one: dict[str, Any], *more: str) -> str:
+    """A start or an arm: its mean with interval, and each seed; then what else is said of it."""
     cells = [f"`{one['start']}`"]
     for point in one["points"]:
         each = ", ".join("–" if value is None else f"{value:.3f}" for value in point["scores"])
         cells.append(f"**{point['value']:.3f}** ({point['low']:.3f}–{point['high']:.3f}); {each}")
+    return f"| {' | '.join([*cells, *more])} |"
+
+
+def _took(one: dict[str, Any], found: dict[str, Any]) -> str:
     took = found["seconds"][one["start"]]["pretraining"]["mean"]
-    return f"| {' | '.join([*cells, '–' if took is None else f'{took:.0f} s'])} |"
+    return "–" if took is None else f"{took:.0f} s"
 
 
 def differences(found: list[dict[str, Any]]) -> list[str]:

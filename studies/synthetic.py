@@ -15,9 +15,8 @@ import json
 import shlex
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-from pretraining import call, differences
+from pretraining import call, differences, scores
 from results_page import circumstances, run_study
 
 from generate import index_of
@@ -99,15 +98,6 @@ def section(experiment: Experiment, folder: Path) -> str:
             "",
         ]
     )
-
-
-def scores(one: dict[str, Any]) -> str:
-    """An arm: its mean with interval, and each seed."""
-    cells = [f"`{one['start']}`"]
-    for point in one["points"]:
-        each = ", ".join("–" if value is None else f"{value:.3f}" for value in point["scores"])
-        cells.append(f"**{point['value']:.3f}** ({point['low']:.3f}–{point['high']:.3f}); {each}")
-    return f"| {' | '.join(cells)} |"
 
 
 if __name__ == "__main__":
