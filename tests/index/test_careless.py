@@ -256,3 +256,16 @@ def test_a_decoder_that_crashes_costs_its_row_only(classes, monkeypatch):
     assert index.rejects["path"].to_list() == ["ill/p1_2.png"]
     assert "SIGABRT" in index.rejects["reason"][0]
     assert index.frame.height == 7
+
+
+def test_a_column_that_names_parts_is_kept_and_decides_nothing(tmp_path, picture):
+    for number in range(4):
+        picture(tmp_path / f"{number}.png", number)
+    head, rows = "file,label,Part\n", ["0.png,a,train", "1.png,b,Test", "2.png,a,train", "3.png,b,"]
+    (tmp_path / "t.csv").write_text(head + "\n".join(rows))
+    frame = build(tmp_path, workers=0).index.frame
+    assert frame["orig_split"].to_list() == ["train", "test", "train", None]
+    assert frame["split"].null_count() == 4
+    for other in ("site 1", "train"):  # no part, or the same everywhere
+        (tmp_path / "t.csv").write_text(head + "\n".join(rows).replace("Test", other))
+        assert "orig_split" not in build(tmp_path, workers=0).index.frame.columns

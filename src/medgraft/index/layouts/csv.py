@@ -19,6 +19,7 @@ from medgraft.index.table import COLUMNS, near
 TAKES = frozenset(
     ["table", "path", "label", "patient", "group", "mask", "view", "study", "laterality", "split"]
 )
+SPLITS = ("orig_split", "split", "part", "partition", "subset")
 KNOWN = {  # field of Asked: column of the index
     "patient": "patient_id",
     "group": "group",
@@ -60,7 +61,8 @@ def csv(source: Path, asked: Asked) -> Found:
     Every value is read as text, so that a patient ``007`` stays one; label columns of nothing
     but 1, 0, -1 and blanks become numbers. A row whose file is missing, lies outside the
     source, or stands twice with different labels is a reject. Columns that were not asked for
-    are taken if their names leave no doubt, and named in `guessed`.
+    are taken if their names leave no doubt, and named in `guessed`. A column called ``split`` or the
+    like that holds nothing but names of parts is kept as `orig_split`; ``--split`` makes it the split.
     """
     root = _root(source)
     file = _table(source, asked)
@@ -197,8 +199,15 @@ def _arrange(
     if GENERATED in table.columns:  # never left out, or samples of a model would pass for images
         frame = frame.with_columns(_generated(table[GENERATED], file))
     if asked.split:
-        frame = frame.with_columns(_parts(table[asked.split], file).alias("split"))
-    return frame
+        return frame.with_columns(_parts(table[asked.split], file).alias("split"))
+    own = next((n for n in table.columns if n.lower() in SPLITS and _holds_parts(table[n])), None)
+    return frame.with_columns(_parts(table[own], file).alias("orig_split")) if own else frame
+
+
+def _holds_parts(column: pl.Series) -> bool:
+    """Whether a column holds the names of at least two parts and nothing else."""
+    found = {part_of(name) for name in column.drop_nulls().unique()}
+    return None not in found and len(found) > 1
 
 
 def as_label(column: pl.Series) -> pl.Series:
