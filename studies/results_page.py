@@ -9,6 +9,8 @@ from datetime import date
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
+from medgraft.cli.__main__ import main as medgraft
+
 ROOT = Path(__file__).parents[1]
 PAGE = ROOT / "docs" / "results.md"
 
@@ -62,6 +64,13 @@ def run_study(
         if any((asked.out / one.folder / name).is_file() for name in results)
     ]
     put("\n".join(parts), mark)
+
+
+def called(arguments: list[str]) -> None:
+    """Run a command of medgraft, and end with it if it fails."""
+    status = medgraft(arguments)
+    if status:
+        raise SystemExit(status)
 
 
 def put(text: str, mark: str, page: Path = PAGE) -> None:

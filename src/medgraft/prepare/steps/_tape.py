@@ -20,7 +20,7 @@ SHARP = 4  # rows over which it happens
 REACH = 12  # rows that are looked at
 REACHING = 0.75  # share of the rows from the film's edge to the step that are not air
 MOST = 0.75  # share of the columns that are not air above it that must show the step
-WIDTH = 0.2  # share of the film's width that these columns span at least
+WIDTH = 0.3  # share of the film's width that these columns span at least
 TILTS = np.linspace(-0.06, 0.06, 13)  # rows per column: up to three and a half degrees
 
 
