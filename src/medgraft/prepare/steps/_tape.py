@@ -53,6 +53,8 @@ def _above(film: np.ndarray, limit: float, beyond: np.ndarray) -> np.ndarray:
         for part in (film, beyond)
     )
     steps, lit = _steps(ahead, limit, out)
+    if ((steps > STEP) & lit).any(axis=0).mean() < MOST * WIDTH:
+        return np.zeros(film.shape, bool)  # whatever the tilt: on most films there is no tape
     columns = np.arange(width) - (width - 1) / 2
     shares = np.stack([_share(steps, lit, np.rint(tilt * columns)) for tilt in TILTS])
     shares = shares[:, :deep]
