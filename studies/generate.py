@@ -214,7 +214,11 @@ def stabilisers(found: list[Training], out: Path) -> str:
     if not rows:
         return ""
     first = found[0]
-    told = f"{first.archive}, {first.epochs} epochs, seeds 1 and 2, {_minutes(found, out):.0f} minutes of one core in all."
+    seeds = " and ".join(sorted({str(one.seed) for one in found}))
+    told = (
+        f"{first.archive}, {first.epochs} epochs, one run for each of the seeds {seeds}, beside one"
+        f" another; {_minutes(found, out):.0f} minutes of one core in all."
+    )
     return "\n".join([*_table(heads, rows), "", told])
 
 
