@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import importlib
 import pkgutil
-import re
 import sys
 from pathlib import Path
 
@@ -64,11 +63,15 @@ def use_processor_time() -> None:
 
 
 def put(page: Path, name: str, section: str) -> None:
-    """Replace one section of the page, or add it."""
+    """Replace one section of the page where it stands, or add it at the end."""
     text = page.read_text(encoding="utf-8") if page.exists() else TOP
     begin, end = f"<!-- {name} -->\n", f"<!-- end of {name} -->\n"
-    text = re.sub(f"{re.escape(begin)}.*?{re.escape(end)}\n?", "", text, flags=re.DOTALL)
-    page.write_text(f"{text.rstrip()}\n\n{begin}{section}{end}", encoding="utf-8")
+    before, found, rest = text.partition(begin)
+    if found:
+        text = f"{before}{begin}{section}{end}{rest.partition(end)[2]}"
+    else:
+        text = f"{text.rstrip()}\n\n{begin}{section}{end}"
+    page.write_text(text, encoding="utf-8")
 
 
 if __name__ == "__main__":
