@@ -7,11 +7,15 @@ import pytest
 from PIL import Image
 
 from medgraft.errors import ArgumentError, UnknownNameError
+from medgraft.generate.job import check_choices, completed
+from medgraft.generate.material import load_material
+from medgraft.generate.recipe import Generating
 from medgraft.index import Index
 from medgraft.prepare import canonical, pipeline
 from medgraft.prepare.presets import preset_steps
 from medgraft.runs import RunFolder
 from medgraft.study.arms import read_arms
+from medgraft.study.synthetic import read_generating
 from medgraft.train.recipe import load_recipe
 from medgraft.train.setup import check_parts
 from medgraft.train.train import train
@@ -71,3 +75,15 @@ def test_an_arm_of_an_experiment_may_have_a_preparation_of_its_own():
     (arm,) = read_arms("full@preset=mammography:contrast=clahe,epochs=3", weights="none")
     assert arm.settings == {"preset": "mammography:contrast=clahe", "epochs": 3}
     assert arm.recipe(quick(), 0).preset == "mammography:contrast=clahe"
+
+
+def test_a_generator_learns_what_the_preset_prepares(films, tmp_path):
+    recipe = Generating(preset="mammography", size=32, seed=0)
+    material = load_material(films, recipe, tmp_path / "cache")
+    assert list(material.steps) == preset_steps("mammography", 32, 1)
+    with pytest.raises(UnknownNameError, match="Did you mean 'mammography'"):
+        check_choices(completed(recipe.model_copy(update={"preset": "mamography"})))
+
+
+def test_generators_of_a_study_have_the_preset_of_its_trainings():
+    assert read_generating("epochs=1", quick(preset="mammography")).preset == "mammography"

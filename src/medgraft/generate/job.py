@@ -15,7 +15,6 @@ from medgraft.augment import Augmenter, expand
 from medgraft.augment.transforms import augmentations
 from medgraft.errors import ArgumentError
 from medgraft.files import replacing, sha256, write_json
-from medgraft.generate.averaging import learning
 from medgraft.generate.generator import KIND, load_generator
 from medgraft.generate.generators import find_model
 from medgraft.generate.material import Material, load_material
@@ -25,6 +24,7 @@ from medgraft.generate.pictures import write_pictures
 from medgraft.generate.recipe import Generating
 from medgraft.generate.verdict import verdict
 from medgraft.machine import keep_freed_memory
+from medgraft.nets.weights import parameters
 from medgraft.prepare import canonical, pipeline
 from medgraft.prepare.store import default_cache
 from medgraft.runs import RunFolder
@@ -45,6 +45,7 @@ from medgraft.train.loop import Loop, Row, validation_steps
 from medgraft.train.processes import Processes
 from medgraft.train.record import FINISHED, RUNNING
 from medgraft.train.schedules import schedules
+from medgraft.train.setup import check_preparation
 
 
 def train_generator(
@@ -97,7 +98,7 @@ def check_choices(recipe: Generating) -> None:
     """
     assert recipe.schedule is not None, "the recipe was completed"
     build(schedules, recipe.schedule)
-    pipeline(recipe.steps or ())
+    check_preparation(recipe)
     for text in expand(recipe.augment):
         build(augmentations, text)
     if Augmenter(recipe.augment, dims=2).mixes:
@@ -178,7 +179,7 @@ class _Run:
     ) -> None:
         for said in material.notes:
             self.record.note(said)
-        sizes = {name: _parameters(part) for name, part in networks.items()}
+        sizes = {name: parameters(part)[1] for name, part in networks.items()}
         self.record.data |= {
             **circumstances(self.index_path, None, compute, self.processes),
             "data": material.summary(),
@@ -349,7 +350,3 @@ def _check_patience(recipe: Generating, model: GenerativeModel, material: Materi
 
 def _smoothing(model: GenerativeModel) -> float:
     return float(getattr(model, "smoothing", 0.0))
-
-
-def _parameters(part: nn.Module) -> int:
-    return sum(each.numel() for each in learning(part).values())

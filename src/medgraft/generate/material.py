@@ -15,9 +15,8 @@ from medgraft.generate.recipe import Generating
 from medgraft.index import Index
 from medgraft.index.split import check_split, split
 from medgraft.index.target import Target
-from medgraft.prepare import default_steps
 from medgraft.prepare.store import Store
-from medgraft.train.data import channels_of, described
+from medgraft.train.data import described, picture_steps
 from medgraft.train.supervised import Rows
 
 LEARNT_FROM = ("train", "val")  # a run learns from one; losses of the other may choose weights
@@ -140,9 +139,7 @@ def load_material(
         )
     check_split(index)
     classes = Classes.of(index) if recipe.conditional else None
-    steps = recipe.steps or tuple(
-        default_steps(recipe.size, channels_of(index, recipe), recipe.window)
-    )
+    steps = picture_steps(index, recipe)
     index = index.with_frame(index.frame.filter(pl.col("split").is_in(LEARNT_FROM)))
     _check_training(index, notes)
     store = Store.open(index, steps, cache=cache, memory_bytes=memory_bytes)

@@ -39,7 +39,7 @@ from medgraft.train.train import train
 SAMPLES = "samples"  # folder of what was drawn and named
 SIDES = (32, 64, 128)  # that can be generated
 # The images: a generator has them from the training that it is for.
-SHARED = ("channels", "window", "steps", "test", "val", "seed", "threads", "device")
+SHARED = ("channels", "window", "preset", "steps", "test", "val", "seed", "threads", "device")
 
 
 @dataclass(frozen=True)

@@ -252,15 +252,21 @@ def _check_patients(index: Index) -> None:
 
 
 def steps_of(index: Index, recipe: BaseRecipe) -> tuple[str, ...]:
+    """The preparation steps of a recipe, of volumes turned where slices of a named plane are cut."""
+    steps = picture_steps(index, recipe)
+    given = recipe.steps or recipe.preset is not None
+    oriented = not given and recipe.slices is not None and recipe.slice_plane in ALONG
+    return (*steps, "orient") if oriented else steps
+
+
+def picture_steps(index: Index, recipe: ImageRecipe) -> tuple[str, ...]:
     """The preparation steps of a recipe: its own, its preset's, or those that serve most archives."""
     if recipe.steps:
         return tuple(recipe.steps)
     channels = channels_of(index, recipe)
     if recipe.preset is not None:
         return tuple(preset_steps(recipe.preset, recipe.size, channels, recipe.window))
-    steps = default_steps(recipe.size, channels, recipe.window)
-    oriented = recipe.slices is not None and recipe.slice_plane in ALONG
-    return (*steps, "orient") if oriented else tuple(steps)
+    return tuple(default_steps(recipe.size, channels, recipe.window))
 
 
 def check_axes(index: Index, recipe: BaseRecipe) -> None:

@@ -29,7 +29,7 @@ from medgraft.train.data import Data, check_dims, class_weights, statistics
 from medgraft.train.hardware import Compute
 from medgraft.train.loop import validation_steps
 from medgraft.train.processes import Processes
-from medgraft.train.recipe import BaseRecipe, Recipe
+from medgraft.train.recipe import BaseRecipe, ImageRecipe, Recipe
 from medgraft.train.schedules import schedules
 from medgraft.train.slices import Slicing
 from medgraft.train.strategies import Body, Phase, find_strategy
@@ -74,29 +74,29 @@ def check_parts(recipe: BaseRecipe) -> None:
     if recipe.weights != "none":
         check_architecture(open_weights(recipe.weights, backbone=recipe.backbone), recipe.backbone)
     build(schedules, recipe.schedule)
-    pipeline(recipe.steps or ())
-    _check_preset(recipe)
+    if recipe.preset is not None and recipe.slices is not None:
+        raise ArgumentError("preset prepares pictures, and slices is given too. Leave one out.")
+    check_preparation(recipe)
     for text in expand(recipe.augment):
         build(augmentations, text)
 
 
-def _check_preset(recipe: BaseRecipe) -> None:
-    """Refuse a preset that does not exist, or that other settings contradict.
+def check_preparation(recipe: ImageRecipe) -> None:
+    """Refuse steps or a preset that do not exist, or that contradict each other.
 
     A recorded recipe has both the preset and the steps that it made.
 
     Raises:
         UnknownNameError, ArgumentError: With what to do.
     """
+    steps = canonical(pipeline(recipe.steps or ()))
     if recipe.preset is None:
         return
-    if recipe.slices is not None:
-        raise ArgumentError("preset prepares pictures, and slices is given too. Leave one out.")
     made = [
         canonical(pipeline(preset_steps(recipe.preset, recipe.size, channels, recipe.window)))
         for channels in (1, 3)
     ]
-    if recipe.steps and canonical(pipeline(recipe.steps)) not in made:
+    if recipe.steps and steps not in made:
         raise ArgumentError(
             f"steps must be those that preset {recipe.preset!r} makes at size {recipe.size}, or one"
             f" of both be left out; got {' '.join(recipe.steps)}."
