@@ -12,7 +12,7 @@ from medgraft.errors import ArgumentError, LeakageError, UnknownNameError
 from medgraft.files import read_json
 from medgraft.generate.samples import TABLE
 from medgraft.index import Index
-from medgraft.report import write_synthetic_study
+from medgraft.report import write_again, write_synthetic_study
 from medgraft.report.synthetic_study import answer
 from medgraft.runs import RunFolder
 from medgraft.study.synthetic import Experiment, lasting, read_generating, study_synthetic
@@ -127,6 +127,12 @@ def test_called_again_nothing_is_made_again(studied):
     again = study_synthetic(spots, out, asked(), command=["medgraft"])
     assert [one.attempts for one in again] == [0] * len(before)
     assert times == {one.folder: (one.folder / "run.json").stat().st_mtime_ns for one in again}
+
+
+def test_its_page_is_written_again_as_what_it_is(studied):
+    page = write_synthetic_study(studied[1], replicates=20)
+    assert write_again(studied[1]) == page
+    assert not (studied[1] / "pretrain-study.html").exists()
 
 
 def test_the_page_answers_in_a_sentence(studied):

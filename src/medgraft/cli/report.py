@@ -14,8 +14,8 @@ class Report:
     """Write the page of a run or an experiment again, or lay several runs over one another.
 
     One RUN: its figures, report.html and card.md are made anew from its saved files, in the
-    run folder itself or in --out. A folder of a study, a transfer, a pretrain-study, a simulation,
-    advice or a discovery: its page, in the folder; the folder says what it is. Several runs: one page compares them, with a polygon per run in
+    run folder itself or in --out. A folder of a study, a transfer, a pretrain-study, a generate
+    study, a simulation, advice or a discovery: its page, in the folder; the folder says what it is. Several runs: one page compares them, with a polygon per run in
     one hexagon; it needs --out. It is the page of `medgraft compare`, but runs that were not
     judged on the same rows are shown side by side instead of refused. A folder that
     `medgraft evaluate` wrote will do as well.

@@ -15,6 +15,7 @@ from medgraft.report.page import write_any_report
 from medgraft.report.pretraining_study import write_pretraining_study
 from medgraft.report.simulation import write_simulation
 from medgraft.report.study import write_study
+from medgraft.report.synthetic_study import write_synthetic_study
 from medgraft.report.transfer import write_transfer
 from medgraft.runs import RunFolder
 
@@ -28,7 +29,7 @@ class Kind:
     Attributes:
         name: What people call it.
         file: By which it is known.
-        key: That this file has, and that of no other kind has.
+        key: That this file has, and that of no kind before it has.
         results: File of its numbers, which says how they were made; None if there is no choice.
         write: Writes its page.
     """
@@ -43,6 +44,13 @@ class Kind:
 KINDS = (
     Kind("a study", "experiment.json", "planned", None, write_study),
     Kind("a transfer study", "experiment.json", "arms", "transfer.json", write_transfer),
+    Kind(  # before the next, whose key it has as well
+        "a study of generated images",
+        "experiment.json",
+        "keep",
+        "generate-study.json",
+        write_synthetic_study,
+    ),
     Kind(
         "a pretraining study",
         "experiment.json",
