@@ -269,15 +269,9 @@ def parts_page() -> str:
 
 
 def _part(name: str, part: object) -> Iterator[str]:
-    told, found = meaning(part), options(part)
-    if not told and not found:
-        yield f"- `{name}`"
-        yield ""
-        return
-    yield from (f"### {name}", "", told, "")
-    if found:
-        yield from _table(found)
-        yield ""
+    yield from (f"### {name}", "", meaning(part), "")
+    if found := options(part):
+        yield from (*_table(found), "")
 
 
 def _keys(fields: Mapping[str, FieldInfo]) -> list[str]:

@@ -52,6 +52,10 @@ def test_a_part_is_described_with_its_options(capsys):
     assert "learn against each other" in said
     assert "r1: number, ≥ 0; 0.0 Weight of the squared gradient" in said, "of a parent class"
     assert "feature_matching: number, ≥ 0; 0.0" in said
+    assert main(["list", "generators", "dcgan", "--json"]) == 0
+    told = json.loads(capsys.readouterr().out)
+    assert "learn against each other" in told["meaning"]
+    assert {"r1", "latent"} < {one["name"] for one in told["options"]}
     assert main(["list", "metrics", "auroc"]) == 0
     assert "Area under the ROC curve" in capsys.readouterr().out
     assert main(["list", "generators", "dcgam"]) == 2

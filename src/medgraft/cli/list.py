@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Annotated
 
@@ -64,7 +64,7 @@ class List:
     ] = None
     """Which part of it to describe."""
     json: bool = False
-    """Print a JSON list of names, without words."""
+    """Print JSON: a list of names, or a part with its options."""
 
     def run(self) -> None:
         """Print names and what they mean."""
@@ -81,7 +81,8 @@ class List:
         module, registry = FAMILIES[self.family]
         parts = getattr(importlib.import_module(module), registry)
         if self.part is not None:
-            print(described(self.part, parts.get(self.part)))
+            part = parts.get(self.part)
+            print(_as_json(part) if self.json else described(self.part, part))
         elif self.json:
             print(json.dumps(parts.names()))
         else:
@@ -94,11 +95,18 @@ def described(name: str, part: object) -> str:
 
     told, found = meaning(part), options(part)
     if not found:
-        return f"{name}\n\n{told}" if told else name
+        return f"{name}\n\n{told}"
     lines = [f"  {one.name}: {one.type}; {one.default}\n{_indented(one.meaning)}" for one in found]
     value = next((one for one in found if one.default not in UNWRITTEN), None)
     written = f"{name}:{value.name}={value.default}" if value else f"{name}:{found[0].name}=..."
     return "\n".join([name, "", told, "", "options: type; default", *lines, "", f"as in {written}"])
+
+
+def _as_json(part: object) -> str:
+    from medgraft.meaning import meaning, options
+
+    told = {"meaning": meaning(part), "options": [asdict(one) for one in options(part)]}
+    return json.dumps(told, ensure_ascii=False)
 
 
 def _indented(text: str) -> str:
